@@ -1,0 +1,82 @@
+import { MarshallingError } from './marshalling-error.ts';
+
+/** Apache ZooKeeper's `jute.maxbuffer`: the largest frame that is accepted by default, in bytes. */
+export const FRAME_BYTES_MAX_DEFAULT = 0xfffff;
+
+const EMPTY = Buffer.alloc(0);
+
+/**
+ * Cuts a stream of bytes into frames: an int length, then so many bytes. Chunks may be cut anywhere. Memory grows with the
+ * bytes received, not with the length announced.
+ */
+export class FrameReader {
+  readonly #frameBytesMax: number;
+  /** The chunk being read, from `#offset` on; later chunks wait behind it. */
+  #chunk: Buffer = EMPTY;
+  #offset = 0;
+  #waiting: Buffer[] = [];
+  #buffered = 0;
+
+  constructor({ frameBytesMax = FRAME_BYTES_MAX_DEFAULT }: { frameBytesMax?: number } = {}) {
+    this.#frameBytesMax = frameBytesMax;
+  }
+
+  /** Bytes received that were not handed out. */
+  get buffered(): number {
+    return this.#buffered;
+  }
+
+  push(bytes: Uint8Array): void {
+    if (bytes.length === 0) return;
+    const chunk = Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    if (this.#buffered === 0) {
+      this.#chunk = chunk;
+      this.#offset = 0;
+    } else {
+      this.#waiting.push(chunk);
+    }
+    this.#buffered += chunk.length;
+  }
+
+  /**
+   * The next whole frame without its length, or undefined until more bytes arrive. A view of the received bytes where the
+   * frame came in one chunk.
+   * @throws MarshallingError for a negative length, or one over the limit: the stream can't be read any further
+   */
+  next(): Buffer | undefined {
+    if (this.#buffered < 4) return undefined;
+    this.#gather(4);
+    const length = this.#chunk.readInt32BE(this.#offset);
+    if (length < 0 || length > this.#frameBytesMax) {
+      throw new MarshallingError(`a frame of ${length} bytes; at most ${this.#frameBytesMax} are accepted`);
+    }
+    if (this.#buffered < 4 + length) return undefined;
+    this.#gather(4 + length);
+    const frame = this.#chunk.subarray(this.#offset + 4, this.#offset + 4 + length);
+    this.#consume(4 + length);
+    return frame;
+  }
+
+  /** The first `count` bytes without taking them, or undefined until they have arrived. */
+  peek(count: number): Buffer | undefined {
+    if (this.#buffered < count) return undefined;
+    this.#gather(count);
+    return this.#chunk.subarray(this.#offset, this.#offset + count);
+  }
+
+  /** Makes `count` bytes contiguous; so many must have arrived. */
+  #gather(count: number): void {
+    if (this.#chunk.length - this.#offset >= count) return;
+    this.#chunk = Buffer.concat([this.#chunk.subarray(this.#offset), ...this.#waiting], this.#buffered);
+    this.#offset = 0;
+    this.#waiting = [];
+  }
+
+  #consume(count: number): void {
+    this.#buffered -= count;
+    this.#offset += count;
+    if (this.#offset < this.#chunk.length) return;
+    this.#chunk = this.#waiting.shift() ?? EMPTY;
+    this.#offset = 0;
+  }
+}

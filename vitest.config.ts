@@ -1,0 +1,29 @@
+import { fileURLToPath } from 'node:url';
+import { defineConfig } from 'vitest/config';
+
+const source = (path: string) => fileURLToPath(new URL(path, import.meta.url));
+
+/** Tests run the sources, not `dist`: package names resolve to their public doors in `src`. */
+const alias = {
+  'zookeeper-protocol-ts': source('./protocol/src/index.ts'),
+  'zookeeper-client-ts': source('./client/src/index.ts'),
+  'zookeeper-recipes-ts': source('./recipes/src/index.ts'),
+  'zookeeper-server-ts': source('./server/src/index.ts'),
+};
+
+const project = (name: string, include: string[], test: object = {}) => ({
+  resolve: { alias },
+  test: { name, include, testTimeout: 20_000, hookTimeout: 60_000, ...test },
+});
+
+export default defineConfig({
+  test: {
+    projects: [
+      project('unit', ['{protocol,client,recipes,server}/src/**/*.test.ts', 'test/*.test.ts']),
+      project('property', ['test/property/**/*.test.ts']),
+      project('simulation', ['test/simulation/**/*.test.ts']),
+      project('integration', ['test/integration/**/*.test.ts']),
+      project('interop', ['test/interop/**/*.test.ts'], { testTimeout: 120_000, fileParallelism: false }),
+    ],
+  },
+});
