@@ -61,7 +61,7 @@ export interface Stream {
 }
 
 export interface StreamHandler {
-  /** The bytes belong to the receiver only until the call returns: what is kept must be copied. */
+  /** The bytes are the receiver's from now on. A small part kept for long should be copied: it holds the whole chunk. */
   onBytes(bytes: Uint8Array): void;
   /** All that was written has left this process. */
   onDrain(): void;
