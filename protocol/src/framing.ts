@@ -3,11 +3,14 @@ import { MarshallingError } from './marshalling-error.ts';
 /** Apache ZooKeeper's `jute.maxbuffer`: the largest frame that is accepted by default, in bytes. */
 export const FRAME_BYTES_MAX_DEFAULT = 0xfffff;
 
+/** So many chunks may wait, whatever their size. */
+const CHUNKS_KEPT_MIN = 64;
+
 const EMPTY = Buffer.alloc(0);
 
 /**
  * Cuts a stream of bytes into frames: an int length, then so many bytes. Chunks may be cut anywhere. Memory grows with the
- * bytes received, not with the length announced.
+ * bytes received, not with the length announced, and not with the number of chunks that they came in.
  */
 export class FrameReader {
   readonly #frameBytesMax: number;
@@ -36,6 +39,8 @@ export class FrameReader {
       this.#waiting.push(chunk);
     }
     this.#buffered += chunk.length;
+    // A chunk of one byte takes some hundred bytes to keep. At this rate gathering copies at most 256 bytes for each received.
+    if (this.#waiting.length > CHUNKS_KEPT_MIN + this.#buffered / 256) this.#gather(this.#buffered);
   }
 
   /**

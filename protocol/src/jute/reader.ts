@@ -40,6 +40,13 @@ export class JuteReader {
     return this.#view.getInt32(this.#advance(4, 'int'));
   }
 
+  /** The next int, which stays unread. */
+  peekInt(): number {
+    const value = this.readInt();
+    this.#offset -= 4;
+    return value;
+  }
+
   readLong(): bigint {
     return this.#view.getBigInt64(this.#advance(8, 'long'));
   }

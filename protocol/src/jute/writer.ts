@@ -22,19 +22,23 @@ export class JuteWriter {
   }
 
   writeByte(value: number): void {
-    this.#view.setInt8(this.#grow(1), value);
+    const at = this.#grow(1);
+    this.#view.setInt8(at, value);
   }
 
   writeBool(value: boolean): void {
-    this.#view.setInt8(this.#grow(1), value ? 1 : 0);
+    const at = this.#grow(1);
+    this.#view.setInt8(at, value ? 1 : 0);
   }
 
   writeInt(value: number): void {
-    this.#view.setInt32(this.#grow(4), value);
+    const at = this.#grow(4);
+    this.#view.setInt32(at, value);
   }
 
   writeLong(value: bigint): void {
-    this.#view.setBigInt64(this.#grow(8), value);
+    const at = this.#grow(8);
+    this.#view.setBigInt64(at, value);
   }
 
   /** A long that is a count or a time, exact up to 2^53. */
@@ -67,7 +71,8 @@ export class JuteWriter {
 
   /** Bytes as they are, without a length. */
   writeRaw(bytes: Uint8Array): void {
-    this.#bytes.set(bytes, this.#grow(bytes.length));
+    const at = this.#grow(bytes.length);
+    this.#bytes.set(bytes, at);
   }
 
   /** Leaves room for a frame's length; {@link endFrame} with the returned mark fills it in. */
@@ -78,7 +83,12 @@ export class JuteWriter {
   }
 
   endFrame(mark: number): void {
-    this.#view.setInt32(this.#start + mark, this.length - mark - 4);
+    this.patchInt(mark, this.length - mark - 4);
+  }
+
+  /** Overwrites the int at `mark`, a former {@link length}. */
+  patchInt(mark: number, value: number): void {
+    this.#view.setInt32(this.#start + mark, value);
   }
 
   /** Drops all that was written behind `mark`, a former {@link length}. */
@@ -93,7 +103,10 @@ export class JuteWriter {
     return taken;
   }
 
-  /** Makes room for `count` bytes and returns where they start in the buffer. */
+  /**
+   * Makes room for `count` bytes and returns where they start in the buffer. To be called in a statement of its own, before
+   * `#bytes` or `#view` is read: it may replace both.
+   */
   #grow(count: number): number {
     const at = this.#end;
     if (at + count > this.#bytes.length) return this.#move(count);

@@ -84,7 +84,10 @@ export type TxnBody =
     }
   | { readonly type: typeof OpCode.check; readonly path: string; readonly version: number }
   | { readonly type: typeof OpCode.createSession; readonly timeoutMs: number }
-  /** The session's ephemerals; undefined in logs of servers before 3.6, which left them to be looked up. */
+  /**
+   * The session's ephemerals; undefined in logs of servers before 3.6, or with closeSessionTxn.enabled=false, which left them
+   * to be looked up.
+   */
   | { readonly type: typeof OpCode.closeSession; readonly paths: readonly string[] | undefined }
   /** Executed whole, or not at all if one of its parts is an error. */
   | { readonly type: typeof OpCode.multi; readonly txns: readonly TxnBody[] }
@@ -143,7 +146,7 @@ export function readTxnBody(type: number, reader: JuteReader): TxnBody {
     case OpCode.createSession:
       return { type, timeoutMs: reader.readInt() };
     case OpCode.closeSession:
-      return { type, paths: reader.remaining > 0 ? stringList.read(reader) : undefined };
+      return { type, paths: endsWithoutPaths(reader) ? undefined : stringList.read(reader) };
     case OpCode.multi:
       return { type, txns: reader.readVector(readPart, 8) ?? [] };
     case OpCode.error:
@@ -198,6 +201,13 @@ export function writeTxnBody(writer: JuteWriter, txn: TxnBody): void {
   }
 }
 
+/**
+ * Whether a closeSession ends here, or only its digest follows. The digest's version read as the count of a list would announce
+ * two paths in eight bytes, which leave room for their lengths alone; and no path is empty.
+ */
+const endsWithoutPaths = (reader: JuteReader): boolean =>
+  reader.remaining === 0 || (reader.remaining === DIGEST_BYTES && reader.peekInt() === DIGEST_VERSION);
+
 /** One part of a multi: `type int, data buffer`. */
 function readPart(reader: JuteReader): TxnBody {
   const type = reader.readInt();
@@ -213,6 +223,10 @@ function writePart(writer: JuteWriter, txn: TxnBody): void {
   writeTxnBody(writer, txn);
   writer.endFrame(mark);
 }
+
+const DIGEST_BYTES = 12;
+/** The only version of digests that ever stood in a transaction. */
+const DIGEST_VERSION = 2;
 
 /** `version int, treeDigest long`: the digest of the whole tree after the transaction (AdHash, version 2). */
 export interface TxnDigest {

@@ -1,0 +1,20 @@
+export { ConfigError, parseZooCfg, type ServerConfig } from './config.ts';
+export { InvariantError } from './invariant.ts';
+export { type ServerAddress, ZooKeeperServer, type ZooKeeperServerOptions } from './node/zookeeper-server.ts';
+export type {
+  Address,
+  Clock,
+  Closeable,
+  Disk,
+  DiskFile,
+  Done,
+  ListenHandler,
+  Millis,
+  Network,
+  Random,
+  RunLog,
+  Stream,
+  StreamHandler,
+} from './ports.ts';
+export { Server, type ServerOptions } from './server.ts';
+export { StorageError } from './storage/storage-error.ts';

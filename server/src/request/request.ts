@@ -1,0 +1,24 @@
+import type { Id, JuteReader, SessionId, Xid } from 'zookeeper-protocol-ts';
+
+/** Who asked, and is to be answered. */
+export interface Origin {
+  /** The identities that the connection has proved, the address among them. */
+  readonly identities: readonly Id[];
+}
+
+/** Something asked for, by a client or by the server itself. */
+export interface Request<O extends Origin = Origin> {
+  /** Undefined for what the server asks of itself: expiring a session, removing a container. */
+  readonly origin: O | undefined;
+  readonly sessionId: SessionId;
+  readonly xid: Xid;
+  /** The operation code, as sent: not known to be one of ours. */
+  readonly type: number;
+  /** The body, read up to behind the header. */
+  readonly body: JuteReader;
+  /** When it arrived, on the server's clock. */
+  readonly arrivedAt: number;
+}
+
+/** One that a client asked for, over a connection. */
+export type ClientRequest<O extends Origin> = Request<O> & { readonly origin: O };

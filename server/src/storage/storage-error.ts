@@ -1,0 +1,41 @@
+import { toHex, type Zxid } from 'zookeeper-protocol-ts';
+
+/**
+ * What can be wrong with the files.
+ * - `LOG_DAMAGED`: something in a log can't be read although valid transactions follow it, so it is not the torn end of the
+ *   last write: transactions that were acknowledged may be lost.
+ * - `LOG_GAP`: transactions are missing between two others, or stand in the wrong order.
+ * - `LOG_UNREADABLE`: a file that is not a transaction log of a known version, or a transaction of an unknown form.
+ * - `SNAPSHOT_NEEDED`: the history starts with a snapshot, and snapshots can't be read yet.
+ * - `FOLDER_UNUSABLE`: the data folder can't be created, read or written.
+ */
+export type StorageErrorCode = 'LOG_DAMAGED' | 'LOG_GAP' | 'LOG_UNREADABLE' | 'SNAPSHOT_NEEDED' | 'FOLDER_UNUSABLE';
+
+export interface StorageErrorPlace {
+  /** The file, or the folder, that it is about. */
+  readonly file: string;
+  /** Where in the file, in bytes from its start. */
+  readonly offset?: number;
+  /** The last transaction in order before that place. */
+  readonly zxid?: Zxid;
+  readonly cause?: unknown;
+}
+
+/** The server can't start from these files without serving guesses. It names the place, so that an operator can look. */
+export class StorageError extends Error {
+  override readonly name = 'StorageError';
+  readonly code: StorageErrorCode;
+  readonly file: string;
+  readonly offset: number | undefined;
+  readonly zxid: Zxid | undefined;
+
+  constructor(code: StorageErrorCode, what: string, place: StorageErrorPlace) {
+    const offset = place.offset === undefined ? '' : ` at byte ${place.offset}`;
+    const zxid = place.zxid === undefined ? '' : `, after zxid ${toHex(place.zxid)}`;
+    super(`${place.file}${offset}${zxid}: ${what}`, 'cause' in place ? { cause: place.cause } : undefined);
+    this.code = code;
+    this.file = place.file;
+    this.offset = place.offset;
+    this.zxid = place.zxid;
+  }
+}

@@ -1,0 +1,533 @@
+import {
+  type Acl,
+  type JuteWriter,
+  parentOf,
+  READ_ACL,
+  type SessionId,
+  STAT_BYTES,
+  type Stat,
+  toSessionId,
+  toZxid,
+  ZERO_ZXID,
+  type Zxid,
+} from 'zookeeper-protocol-ts';
+import { assert } from '../invariant.ts';
+import { AclTable } from './acl-table.ts';
+import { CONTAINER_OWNER, isEphemeralOwner, NO_OWNER, ownerSeenByClients, ttlOf } from './owner.ts';
+import { ROOT, StatField, type Znode, ZnodeColumns } from './znode.ts';
+
+/**
+ * The tree of znodes (the original's `DataTree`): what it holds, and how a transaction changes it. It checks neither
+ * permissions nor versions; that was done before the transaction was proposed.
+ *
+ * Changes are idempotent, because a snapshot is written while the tree changes and the log behind it is replayed from its
+ * start: creating what exists and deleting what is missing only touch the parent, and nothing of a parent ever goes back
+ * (storage rules "Recovery").
+ *
+ * What must hold: every znode but the root is in its parent's list of children, once (TREE-1); a session's ephemerals are
+ * exactly the znodes that it owns (TREE-2); containers and TTL znodes are the znodes with such an owner (TREE-5); an ACL's
+ * users are the znodes that have it (TREE-6). {@link assertConsistent} checks all four.
+ */
+export class DataTree {
+  /** Path → slot. In order of creation, so parents stand before their children. */
+  readonly #slots = new Map<string, Znode>();
+  readonly #columns = new ZnodeColumns();
+  readonly #acls: AclTable;
+  readonly #ephemerals = new Map<SessionId, Set<string>>();
+  readonly #containers = new Set<Znode>();
+  readonly #ttlZnodes = new Set<Znode>();
+  #ephemeralCount = 0;
+  #approximateBytes = 0;
+
+  /**
+   * A fresh tree: the root and the reserved znodes below /zookeeper.
+   * @param restoredAcls the ACL table of a snapshot: then the tree has the root only, and waits for {@link restore} and
+   *   {@link finishRestore}
+   */
+  constructor(restoredAcls?: Iterable<readonly [id: number, acl: readonly Acl[]]>) {
+    this.#acls = new AclTable(restoredAcls);
+    this.#add('/', { data: NO_BYTES, aclId: this.#acls.acquire(null), stat: NO_STAT });
+    if (restoredAcls === undefined) this.#addReserved();
+  }
+
+  /** The znodes, as `srvr` and `zk_znode_count` count them: the original has the root under two names. */
+  get nodeCount(): number {
+    return this.#slots.size + 1;
+  }
+
+  /** Znodes that belong to a session. */
+  get ephemeralCount(): number {
+    return this.#ephemeralCount;
+  }
+
+  /** Bytes of all data, and UTF-16 units of all paths: `zk_approximate_data_size`. */
+  get approximateDataSize(): number {
+    return this.#approximateBytes;
+  }
+
+  find(path: string): Znode | undefined {
+    return this.#slots.get(path);
+  }
+
+  pathOf(node: Znode): string {
+    return this.#columns.pathOf(node);
+  }
+
+  /** The tree's own bytes, not to be changed. They stay as they are when the znode changes: setData replaces them. */
+  data(node: Znode): Uint8Array | null {
+    return this.#columns.dataOf(node);
+  }
+
+  /** Shared by all znodes with the same ACL. */
+  aclOf(node: Znode): readonly Acl[] {
+    return this.#acls.get(this.#columns.aclIdOf(node));
+  }
+
+  /** Names, not paths, in no particular order. */
+  children(node: Znode): string[] {
+    const names: string[] = [];
+    const nameStart = node === ROOT ? 1 : this.pathOf(node).length + 1;
+    for (let child = this.#columns.firstChildOf(node); child !== ROOT; child = this.#columns.nextSiblingOf(child)) {
+      names.push(this.pathOf(child).slice(nameStart));
+    }
+    return names;
+  }
+
+  numChildren(node: Znode): number {
+    return this.#columns.int(node, StatField.numChildren);
+  }
+
+  version(node: Znode): number {
+    return this.#columns.int(node, StatField.version);
+  }
+
+  /** The stored one, which counts creates of children only: the number of the next sequential child. */
+  cversion(node: Znode): number {
+    return this.#columns.int(node, StatField.cversion);
+  }
+
+  aversion(node: Znode): number {
+    return this.#columns.int(node, StatField.aversion);
+  }
+
+  czxid(node: Znode): Zxid {
+    return toZxid(this.#columns.long(node, StatField.czxid));
+  }
+
+  mzxid(node: Znode): Zxid {
+    return toZxid(this.#columns.long(node, StatField.mzxid));
+  }
+
+  pzxid(node: Znode): Zxid {
+    return toZxid(this.#columns.long(node, StatField.pzxid));
+  }
+
+  /** When its data was last changed: the leader's wall clock, ms since 1970. */
+  mtime(node: Znode): number {
+    return this.#columns.time(node, StatField.mtime);
+  }
+
+  /** The raw field, see `owner.ts`. */
+  owner(node: Znode): bigint {
+    return this.#columns.long(node, StatField.owner);
+  }
+
+  /** As clients see it. */
+  stat(node: Znode): Stat {
+    const columns = this.#columns;
+    return {
+      czxid: this.czxid(node),
+      mzxid: this.mzxid(node),
+      ctime: columns.time(node, StatField.ctime),
+      mtime: columns.time(node, StatField.mtime),
+      version: this.version(node),
+      cversion: this.#cversionSeenByClients(node),
+      aversion: this.aversion(node),
+      ephemeralOwner: ownerSeenByClients(this.owner(node)),
+      dataLength: columns.int(node, StatField.dataLength),
+      numChildren: this.numChildren(node),
+      pzxid: this.pzxid(node),
+    };
+  }
+
+  /** The 68 bytes of {@link stat}, without making one: a copy of the slot but for two fields. */
+  writeStat(node: Znode, writer: JuteWriter): void {
+    this.#columns.writeStatInts(node, writer, StatField.czxid, StatField.cversion);
+    writer.writeInt(this.#cversionSeenByClients(node));
+    writer.writeInt(this.aversion(node));
+    const owner = this.owner(node);
+    writer.writeLong(owner === NO_OWNER ? owner : ownerSeenByClients(owner));
+    this.#columns.writeStatInts(node, writer, StatField.dataLength, STAT_BYTES);
+  }
+
+  /** The 60 bytes of a snapshot's StatPersisted: the stored fields, without the two counts. */
+  writePersistedStat(node: Znode, writer: JuteWriter): void {
+    this.#columns.writeStatInts(node, writer, StatField.czxid, StatField.dataLength);
+    this.#columns.writeStatInts(node, writer, StatField.pzxid, STAT_BYTES);
+  }
+
+  /**
+   * Creates a znode; its data is copied. If it exists already, only its ACL becomes the given one, as a replay needs it. The
+   * parent's cversion and pzxid are raised in both cases.
+   * @returns false if it exists already, or if its parent doesn't exist
+   */
+  create({ path, data, acl, owner, parentCversion, zxid, time }: NewZnode): boolean {
+    const parent = this.#slots.get(parentOf(path));
+    if (parent === undefined) return false;
+    this.#raiseCversion(parent, parentCversion);
+    this.#raisePzxid(parent, zxid);
+    const existing = this.#slots.get(path);
+    if (existing !== undefined) {
+      this.#replaceAcl(existing, acl);
+      return false;
+    }
+    const stat = { ...NO_STAT, czxid: zxid, mzxid: zxid, pzxid: zxid, ctime: time, mtime: time, owner };
+    this.#columns.link(this.#add(path, { data, aclId: this.#acls.acquire(acl), stat }), parent);
+    return true;
+  }
+
+  /**
+   * Deletes a znode and raises its parent's pzxid, which it does for a missing znode too. Children there can be only when a
+   * replay deletes a former life of the znode; they go along, and the log behind has their creation.
+   * @returns false if it doesn't exist
+   */
+  delete(path: string, zxid: Zxid): boolean {
+    const node = this.#slots.get(path);
+    assert(node !== ROOT, 'TREE-1: the root is deleted');
+    const parent = node === undefined ? this.#slots.get(parentOf(path)) : this.#columns.parentOf(node);
+    if (parent !== undefined) this.#raisePzxid(parent, zxid);
+    if (node === undefined) return false;
+    this.#removeSubtree(node, zxid);
+    return true;
+  }
+
+  /**
+   * Replaces the data, which is copied.
+   * @param version the version afterwards
+   */
+  setData(path: string, data: Uint8Array | null, version: number, zxid: Zxid, time: number): Znode | undefined {
+    const node = this.#slots.get(path);
+    if (node === undefined) return undefined;
+    const columns = this.#columns;
+    this.#approximateBytes -= columns.int(node, StatField.dataLength);
+    columns.setData(node, copyOf(data));
+    this.#approximateBytes += columns.int(node, StatField.dataLength);
+    columns.setInt(node, StatField.version, version);
+    columns.setLong(node, StatField.mzxid, zxid);
+    columns.setTime(node, StatField.mtime, time);
+    return node;
+  }
+
+  /** @param version the aversion afterwards */
+  setAcl(path: string, acl: readonly Acl[] | null, version: number): Znode | undefined {
+    const node = this.#slots.get(path);
+    if (node === undefined) return undefined;
+    this.#replaceAcl(node, acl);
+    this.#columns.setInt(node, StatField.aversion, version);
+    return node;
+  }
+
+  /** Paths of the znodes that a session owns, oldest first. */
+  ephemeralsOf(session: SessionId): readonly string[] {
+    const paths = this.#ephemerals.get(session);
+    return paths === undefined ? [] : [...paths];
+  }
+
+  sessionsWithEphemerals(): IterableIterator<SessionId> {
+    return this.#ephemerals.keys();
+  }
+
+  containers(): IterableIterator<Znode> {
+    return this.#containers.values();
+  }
+
+  ttlZnodes(): IterableIterator<Znode> {
+    return this.#ttlZnodes.values();
+  }
+
+  /** How many znodes are below a path; 0 for a missing one. Takes as long as it has descendants. */
+  allChildrenNumber(path: string): number {
+    if (path === '/') return this.#slots.size - 1;
+    const top = this.#slots.get(path);
+    if (top === undefined) return 0;
+    let count = 0;
+    for (let node = this.#nextInSubtree(top, top); node !== top; node = this.#nextInSubtree(node, top)) count++;
+    return count;
+  }
+
+  // Snapshots.
+
+  /**
+   * All znodes, parents before their children. May be walked in slices while the tree changes: znodes created meanwhile come
+   * at the end (leave out those whose czxid is past the snapshot's zxid: the log has them), deleted ones don't come.
+   */
+  znodes(): IterableIterator<Znode> {
+    return this.#slots.values();
+  }
+
+  /** The ACL table: id and list. A znode with {@link aclId} -1 has the open ACL, which is not in it. */
+  acls(): Iterable<readonly [id: number, acl: readonly Acl[]]> {
+    return this.#acls;
+  }
+
+  aclId(node: Znode): number {
+    return this.#columns.aclIdOf(node);
+  }
+
+  /**
+   * Puts a znode of a snapshot in its place, instead of what was there. The root is `/`, whatever the file calls it.
+   * @returns false if its parent didn't come before: then the snapshot is broken
+   */
+  restore({ path, ...znode }: RestoredZnode): boolean {
+    const existing = this.#slots.get(path);
+    if (existing !== undefined) {
+      this.#forgetContents(existing);
+      this.#fill(existing, path, { ...znode, aclId: this.#acls.acquireRestored(znode.aclId) });
+      return true;
+    }
+    const parent = path.startsWith('/') ? this.#slots.get(parentOf(path)) : undefined;
+    if (parent === undefined) return false;
+    this.#columns.link(this.#add(path, { ...znode, aclId: this.#acls.acquireRestored(znode.aclId) }), parent);
+    return true;
+  }
+
+  /** Ends a restore: drops ACLs that nothing uses, and adds reserved znodes that an old snapshot doesn't have. */
+  finishRestore(): void {
+    this.#acls.purgeUnused();
+    this.#addReserved();
+  }
+
+  /**
+   * Checks the four invariants of the class comment. For tests, the simulator and samples: it walks the whole tree.
+   * @throws InvariantError
+   */
+  assertConsistent(): void {
+    const owned = new Map<bigint, number>();
+    const users = new Map<number, number>();
+    let linked = 1;
+    for (const [path, node] of this.#slots) {
+      assert(this.pathOf(node) === path, 'TREE-1: a path leads to the slot of another', { path });
+      let children = 0;
+      for (let child = this.#columns.firstChildOf(node); child !== ROOT; child = this.#columns.nextSiblingOf(child)) {
+        const childPath = this.pathOf(child);
+        assert(this.#slots.get(childPath) === child, 'TREE-1: a child that no path leads to', { childPath });
+        assert(parentOf(childPath) === path, 'TREE-1: a child of another', { childPath, path });
+        children++;
+      }
+      assert(children === this.numChildren(node), 'TREE-1: numChildren is wrong', { path, children });
+      linked += children;
+      const owner = this.owner(node);
+      if (isEphemeralOwner(owner)) {
+        owned.set(owner, (owned.get(owner) ?? 0) + 1);
+        const inIndex = this.#ephemerals.get(toSessionId(owner))?.has(path) === true;
+        assert(inIndex, 'TREE-2: an ephemeral that its session lacks', { path });
+      }
+      assert(this.#containers.has(node) === (owner === CONTAINER_OWNER), 'TREE-5: containers', { path });
+      assert(this.#ttlZnodes.has(node) === (ttlOf(owner) !== undefined), 'TREE-5: TTL znodes', { path });
+      users.set(this.aclId(node), (users.get(this.aclId(node)) ?? 0) + 1);
+    }
+    assert(linked === this.#slots.size, 'TREE-1: a znode that is nobody’s child');
+    assert(owned.size === this.#ephemerals.size, 'TREE-2: a session with ephemerals that no znode names');
+    for (const [session, paths] of this.#ephemerals) {
+      assert(owned.get(session) === paths.size, 'TREE-2: a session has more ephemerals than znodes', { session });
+    }
+    for (const [id] of this.#acls) {
+      assert(this.#acls.usersOf(id) === (users.get(id) ?? 0), 'TREE-6: users of an ACL', { id });
+    }
+  }
+
+  #cversionSeenByClients(node: Znode): number {
+    // Creates and deletes: every create counted, minus those that are still there, twice over.
+    return (2 * this.cversion(node) - this.numChildren(node)) | 0;
+  }
+
+  /** TREE-3. The counter wraps, so "larger" means ahead by less than half of its range. */
+  #raiseCversion(node: Znode, cversion: number): void {
+    const current = this.cversion(node);
+    const raised = cversion === INCREMENT ? (current + 1) | 0 : cversion;
+    if (((raised - current) | 0) > 0) this.#columns.setInt(node, StatField.cversion, raised);
+  }
+
+  #raisePzxid(node: Znode, zxid: Zxid): void {
+    if (zxid > this.#columns.long(node, StatField.pzxid)) this.#columns.setLong(node, StatField.pzxid, zxid);
+  }
+
+  #replaceAcl(node: Znode, acl: readonly Acl[] | null): void {
+    const former = this.#columns.aclIdOf(node);
+    // In this order, so that an ACL of this znode alone keeps its number when it is set again.
+    this.#columns.setAclId(node, this.#acls.acquire(acl));
+    this.#acls.release(former);
+  }
+
+  #addReserved(): void {
+    for (const path of ['/zookeeper', '/zookeeper/quota', '/zookeeper/config']) {
+      if (this.#slots.has(path)) continue;
+      const parent = this.#slots.get(parentOf(path));
+      assert(parent !== undefined, 'TREE-1: a reserved znode has no parent', { path });
+      const isConfig = path === '/zookeeper/config';
+      const aclId = this.#acls.acquire(isConfig ? READ_ACL : null);
+      // The original sets this ACL with the version "any", and stores that.
+      const stat = isConfig ? { ...NO_STAT, aversion: -1 } : NO_STAT;
+      this.#columns.link(this.#add(path, { data: NO_BYTES, aclId, stat }), parent);
+    }
+  }
+
+  /** A new znode that is nobody's child yet. */
+  #add(path: string, contents: Contents): Znode {
+    const node = this.#columns.allocate(path);
+    this.#slots.set(path, node);
+    this.#approximateBytes += path.length;
+    this.#fill(node, path, contents);
+    return node;
+  }
+
+  #fill(node: Znode, path: string, { data, aclId, stat }: Contents): void {
+    const columns = this.#columns;
+    columns.setAclId(node, aclId);
+    columns.setLong(node, StatField.czxid, stat.czxid);
+    columns.setLong(node, StatField.mzxid, stat.mzxid);
+    columns.setTime(node, StatField.ctime, stat.ctime);
+    columns.setTime(node, StatField.mtime, stat.mtime);
+    columns.setInt(node, StatField.version, stat.version);
+    columns.setInt(node, StatField.cversion, stat.cversion);
+    columns.setInt(node, StatField.aversion, stat.aversion);
+    columns.setLong(node, StatField.owner, stat.owner);
+    columns.setLong(node, StatField.pzxid, stat.pzxid);
+    columns.setData(node, copyOf(data));
+    this.#approximateBytes += columns.int(node, StatField.dataLength);
+    if (stat.owner !== NO_OWNER) this.#rememberOwner(node, path, stat.owner);
+  }
+
+  #rememberOwner(node: Znode, path: string, owner: bigint): void {
+    if (owner === CONTAINER_OWNER) this.#containers.add(node);
+    else if (ttlOf(owner) !== undefined) this.#ttlZnodes.add(node);
+    else if (isEphemeralOwner(owner)) {
+      const session = toSessionId(owner);
+      const paths = this.#ephemerals.get(session);
+      if (paths === undefined) this.#ephemerals.set(session, new Set([path]));
+      else paths.add(path);
+      this.#ephemeralCount++;
+    }
+  }
+
+  /** Undoes all of `#fill` that stands outside of the columns. */
+  #forgetContents(node: Znode): void {
+    this.#approximateBytes -= this.#columns.int(node, StatField.dataLength);
+    this.#acls.release(this.#columns.aclIdOf(node));
+    const owner = this.owner(node);
+    if (owner === NO_OWNER) return;
+    this.#containers.delete(node);
+    this.#ttlZnodes.delete(node);
+    if (!isEphemeralOwner(owner)) return;
+    const session = toSessionId(owner);
+    const paths = this.#ephemerals.get(session);
+    assert(paths?.delete(this.pathOf(node)) === true, 'TREE-2: an ephemeral that its session lacks');
+    if (paths.size === 0) this.#ephemerals.delete(session);
+    this.#ephemeralCount--;
+  }
+
+  /** Deepest first, and without recursion: a path may have as many components as a request has bytes. */
+  #removeSubtree(top: Znode, zxid: Zxid): void {
+    let node = top;
+    for (;;) {
+      const child = this.#columns.firstChildOf(node);
+      if (child !== ROOT) {
+        assert(this.czxid(child) > zxid, 'TREE-1: a znode with children of its own life is deleted');
+        node = child;
+        continue;
+      }
+      const parent = this.#columns.parentOf(node);
+      this.#remove(node);
+      if (node === top) return;
+      node = parent;
+    }
+  }
+
+  #remove(node: Znode): void {
+    const path = this.pathOf(node);
+    this.#forgetContents(node);
+    this.#approximateBytes -= path.length;
+    this.#slots.delete(path);
+    this.#columns.unlink(node);
+    this.#columns.release(node);
+  }
+
+  /** The znode behind `node` in a walk through the subtree of `top`, parents first; `top` at the end. */
+  #nextInSubtree(node: Znode, top: Znode): Znode {
+    const child = this.#columns.firstChildOf(node);
+    if (child !== ROOT) return child;
+    let last = node;
+    while (last !== top) {
+      const sibling = this.#columns.nextSiblingOf(last);
+      if (sibling !== ROOT) return sibling;
+      last = this.#columns.parentOf(last);
+    }
+    return top;
+  }
+}
+
+/** What {@link DataTree.create} needs to know. */
+export interface NewZnode {
+  readonly path: string;
+  readonly data: Uint8Array | null;
+  /** Null for the open ACL. */
+  readonly acl: readonly Acl[] | null;
+  /** The raw owner field, see `owner.ts`. */
+  readonly owner: bigint;
+  /** The parent's stored cversion afterwards; -1 for one more than it has. */
+  readonly parentCversion: number;
+  readonly zxid: Zxid;
+  /** The leader's wall clock, ms since 1970. */
+  readonly time: number;
+}
+
+/** The stat fields that a snapshot has, with their stored values. */
+export interface PersistedStat {
+  readonly czxid: Zxid;
+  readonly mzxid: Zxid;
+  readonly ctime: number;
+  readonly mtime: number;
+  readonly version: number;
+  /** The stored one, which counts creates only. */
+  readonly cversion: number;
+  readonly aversion: number;
+  /** The raw field, see `owner.ts`. */
+  readonly owner: bigint;
+  readonly pzxid: Zxid;
+}
+
+/** A znode as a snapshot has it. */
+export interface RestoredZnode extends Contents {
+  readonly path: string;
+}
+
+interface Contents {
+  readonly data: Uint8Array | null;
+  /** A number of the ACL table, or -1. */
+  readonly aclId: number;
+  readonly stat: PersistedStat;
+}
+
+const NO_STAT: PersistedStat = {
+  czxid: ZERO_ZXID,
+  mzxid: ZERO_ZXID,
+  ctime: 0,
+  mtime: 0,
+  version: 0,
+  cversion: 0,
+  aversion: 0,
+  owner: NO_OWNER,
+  pzxid: ZERO_ZXID,
+};
+
+/** In a txn of an old log: one more than the parent has. */
+const INCREMENT = -1;
+
+/** One for all znodes without bytes. */
+const NO_BYTES = new Uint8Array(0);
+
+/** Bytes of the tree's own: what arrives is a part of a network chunk or of a log file, which must not be kept for it. */
+const copyOf = (data: Uint8Array | null): Uint8Array | null =>
+  data === null ? null : data.length === 0 ? NO_BYTES : new Uint8Array(data);
+
+export { CONTAINER_OWNER, isEphemeralOwner, ttlOf, ttlOwner } from './owner.ts';
