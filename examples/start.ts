@@ -153,7 +153,11 @@ async function main(): Promise<void> {
     process.exitCode = 1;
   } finally {
     // Contenders first, the server last.
-    for (const player of players.toReversed()) await player.stop();
+    const [server, ...contenders] = players.toSorted(
+      (a, b) => Number(b.name === 'server') - Number(a.name === 'server'),
+    );
+    await Promise.all(contenders.map((contender) => contender.stop()));
+    await server?.stop();
     await rm(folder, { recursive: true, force: true });
   }
 }

@@ -89,7 +89,7 @@ export type TxnBody =
    * to be looked up.
    */
   | { readonly type: typeof OpCode.closeSession; readonly paths: readonly string[] | undefined }
-  /** Executed whole, or not at all if one of its parts is an error. */
+  /** Executed whole, or not at all if one of its parts is an error: those before it are as they would have been. */
   | { readonly type: typeof OpCode.multi; readonly txns: readonly TxnBody[] }
   /** A write that was refused: it takes a zxid and changes nothing. */
   | { readonly type: typeof OpCode.error; readonly err: number };
