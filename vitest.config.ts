@@ -19,7 +19,11 @@ const project = (name: string, include: string[], test: object = {}) => ({
 export default defineConfig({
   test: {
     projects: [
-      project('unit', ['{protocol,client,recipes,server}/src/**/*.test.ts', 'test/*.test.ts']),
+      project('unit', [
+        '{protocol,client,recipes,server}/src/**/*.test.ts',
+        'test/*.test.ts',
+        'test/{conformance,simulator}/**/*.test.ts',
+      ]),
       project('property', ['test/property/**/*.test.ts']),
       project('simulation', ['test/simulation/**/*.test.ts']),
       project('integration', ['test/integration/**/*.test.ts']),

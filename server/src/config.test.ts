@@ -99,7 +99,7 @@ describe('parseZooCfg', () => {
     [`${MINIMAL}tickTime=`, 'zoo.cfg:3: tickTime: "" is not a whole number'],
     [`${MINIMAL}tickTime=0`, 'zoo.cfg:3: tickTime: 0 is not between 1 and 2147483647'],
     [`${MINIMAL}maxClientCnxns=99999999999`, 'zoo.cfg:3: maxClientCnxns: 99999999999 is not between 0 and 2147483647'],
-    ['dataDir=/data\nclientPort=70000', 'zoo.cfg:2: clientPort: 70000 is not between 1 and 65535'],
+    ['dataDir=/data\nclientPort=70000', 'zoo.cfg:2: clientPort: 70000 is not between 0 and 65535'],
     ['dataDir=\nclientPort=2181', 'zoo.cfg:1: dataDir: is empty'],
     ['clientPort=2181', 'zoo.cfg: dataDir is not set'],
     ['dataDir=/data', 'zoo.cfg: clientPort is not set'],
@@ -111,6 +111,16 @@ describe('parseZooCfg', () => {
   ])('refuses %j', (text, message) => {
     expect(() => parse(text)).toThrow(ConfigError);
     expect(() => parse(text)).toThrow(message);
+  });
+
+  test('tells where each setting stands', () => {
+    const { places } = parse(`${MINIMAL}\ntickTime=1\ntickTime=2\n`, { 'jute.maxbuffer': '100' });
+    expect([...places]).toEqual([
+      ['jute.maxbuffer', '-Djute.maxbuffer'],
+      ['dataDir', 'zoo.cfg:1'],
+      ['clientPort', 'zoo.cfg:2'],
+      ['tickTime', 'zoo.cfg:5'],
+    ]);
   });
 
   test('names a malformed system property', () => {

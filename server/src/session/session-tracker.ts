@@ -145,7 +145,6 @@ export class SessionTracker {
       bucket.deadline += shift;
       this.#buckets.set(bucket.deadline, bucket);
     }
-    this.#earliest += shift;
   }
 }
 

@@ -127,6 +127,7 @@ interface Break {
 
 /** The entries stop at `offset`: finds out whether that is the end of the log or damage in the middle of it. */
 function endAt({ bytes, name, offset, problem, last }: Break): TxnLogEnd {
+  if (bytes.nonZeroFrom(offset) === undefined) return { kind: 'clean', offset };
   const next = nextEntry(bytes, offset + 1, last);
   if (next !== undefined) {
     throw new StorageError(
@@ -136,7 +137,7 @@ function endAt({ bytes, name, offset, problem, last }: Break): TxnLogEnd {
       last === undefined ? { file: name, offset } : { file: name, offset, zxid: last },
     );
   }
-  return bytes.nonZeroFrom(offset) === undefined ? { kind: 'clean', offset } : { kind: 'torn', offset, problem };
+  return { kind: 'torn', offset, problem };
 }
 
 /** The first valid entry at `from` or behind it with a zxid above `last`, wherever it starts. */

@@ -214,10 +214,12 @@ describe('TxnLog', () => {
       expect(failures).toEqual([error]);
       expect(synced).toEqual([]);
       operations.length = 0;
+      const queuedBytes = log.queuedBytes;
       append(2);
       log.flush();
       completeAll();
       expect(operations).toEqual([]);
+      expect(log.queuedBytes).toBe(queuedBytes);
       expect(failures).toEqual([error]);
     },
   );

@@ -114,6 +114,8 @@ describe('create', () => {
     expect(tree.aclOf(found(tree, '/p/a'))).toEqual(acl);
     expect(statOf(tree, '/p/a').czxid).toBe(zxid(9));
     expect([tree.cversion(found(tree, '/p')), tree.pzxid(found(tree, '/p'))]).toEqual([5, zxid(9)]);
+    create(tree, '/p/a', { acl, parentCversion: 6, zxid: zxid(10) });
+    expect([tree.cversion(found(tree, '/p')), tree.pzxid(found(tree, '/p'))]).toEqual([6, zxid(10)]);
     tree.assertConsistent();
   });
 
@@ -159,13 +161,21 @@ describe('delete', () => {
     expect(tree.children(slot)).toEqual([]);
   });
 
-  it('takes out the first, the last and a middle child of a list', () => {
-    const tree = new DataTree();
-    for (const name of ['a', 'b', 'c', 'd', 'e']) create(tree, `/${name}`);
-    for (const name of ['e', 'a', 'c']) tree.delete(`/${name}`, zxid(2));
-    expect(tree.children(found(tree, '/')).sort()).toEqual(['b', 'd', 'zookeeper']);
-    tree.assertConsistent();
-  });
+  it.each(['abcd', 'dcba', 'bcad', 'cbda', 'acbd', 'dbca'])(
+    'takes children out of a list in any order: %s',
+    (order) => {
+      const tree = new DataTree();
+      create(tree, '/p');
+      for (const name of 'abcd') create(tree, `/p/${name}`);
+      for (const [i, name] of [...order].entries()) {
+        tree.delete(`/p/${name}`, zxid(2));
+        expect(tree.children(found(tree, '/p')).sort()).toEqual([...order.slice(i + 1)].sort());
+        tree.assertConsistent();
+      }
+      create(tree, '/p/e');
+      expect(tree.children(found(tree, '/p'))).toEqual(['e']);
+    },
+  );
 
   it('takes along the children that a fuzzy snapshot has of a later life', () => {
     const tree = new DataTree();

@@ -305,6 +305,7 @@ export class DataTree {
     const owned = new Map<bigint, number>();
     const users = new Map<number, number>();
     let linked = 1;
+    let approximateBytes = 0;
     for (const [path, node] of this.#slots) {
       assert(this.pathOf(node) === path, 'TREE-1: a path leads to the slot of another', { path });
       let children = 0;
@@ -324,9 +325,13 @@ export class DataTree {
       }
       assert(this.#containers.has(node) === (owner === CONTAINER_OWNER), 'TREE-5: containers', { path });
       assert(this.#ttlZnodes.has(node) === (ttlOf(owner) !== undefined), 'TREE-5: TTL znodes', { path });
+      const dataLength = this.#columns.int(node, StatField.dataLength);
+      assert(dataLength === (this.data(node)?.length ?? 0), 'a stat has the length of other data', { path });
+      approximateBytes += path.length + dataLength;
       users.set(this.aclId(node), (users.get(this.aclId(node)) ?? 0) + 1);
     }
     assert(linked === this.#slots.size, 'TREE-1: a znode that is nobody’s child');
+    assert(approximateBytes === this.#approximateBytes, 'approximateDataSize is wrong');
     assert(owned.size === this.#ephemerals.size, 'TREE-2: a session with ephemerals that no znode names');
     for (const [session, paths] of this.#ephemerals) {
       assert(owned.get(session) === paths.size, 'TREE-2: a session has more ephemerals than znodes', { session });

@@ -49,7 +49,7 @@ export class ZnodeColumns {
   #nextSiblings = new Int32Array(SLOTS_AT_FIRST);
   #previousSiblings = new Int32Array(SLOTS_AT_FIRST);
 
-  /** Takes a slot, all of whose fields are zero and which has no parent yet. */
+  /** Takes a slot, without children and in nobody's list. The other fields are anything until they are set. */
   allocate(path: string): Znode {
     const slot = this.#free.pop() ?? (this.#paths.length as Znode);
     if (slot === this.#paths.length) {
@@ -67,8 +67,6 @@ export class ZnodeColumns {
     assert(this.#firstChildren[node] === 0, 'TREE-1: a znode with children is released');
     this.#paths[node] = undefined;
     this.#data[node] = null;
-    this.#aclIds[node] = 0;
-    for (let i = 0; i < STAT_BYTES; i += 4) this.#stats.setInt32(node * STAT_BYTES + i, 0);
     this.#free.push(node);
   }
 

@@ -1,0 +1,37 @@
+/** Runs the shipped server in a simulated process. */
+import { parseZooCfg, Server } from 'zookeeper-server-ts';
+import type { Process } from './process.ts';
+
+export interface StartServerOptions {
+  /** Lines of zoo.cfg; `dataDir` and `clientPort=2181` are there already. */
+  readonly zooCfg?: readonly string[];
+  /** A log file of the size of its contents shows more of what a disk can do to it. Default 0. */
+  readonly preAllocSizeKiB?: number;
+  /** Called once when the server can't go on. Default: the world stops with that error. */
+  readonly onFailure?: (error: Error) => void;
+}
+
+/** Starts a server, which listens after some running of the world; what goes wrong is thrown out of the world. */
+export const startServer = (process: Process, options: StartServerOptions = {}): Server => {
+  const { zooCfg = [], preAllocSizeKiB = 0 } = options;
+  const fail = (error: Error): never => {
+    throw new Error(`${process.name} failed`, { cause: error });
+  };
+  const text = ['dataDir=/data', 'clientPort=2181', ...zooCfg].join('\n');
+  const properties = new Map([['zookeeper.preAllocSize', String(preAllocSizeKiB)]]);
+  const server = new Server({
+    config: parseZooCfg(text, { file: 'zoo.cfg', properties }).config,
+    clock: process.clock,
+    network: process.network,
+    logDisk: process.disk('version-2'),
+    random: process.random,
+    runLog: process.runLog,
+    onFailure: options.onFailure ?? fail,
+  });
+  void process.act(() => {
+    server.start((outcome) => {
+      if ('error' in outcome) fail(outcome.error);
+    });
+  });
+  return server;
+};
