@@ -15,7 +15,10 @@ const packages = {
   protocol: { imports: [], doors: ['index.ts'] },
   client: { imports: ['zookeeper-protocol-ts', 'rxjs', 'retry', 'debug'], doors: ['index.ts'] },
   recipes: { imports: ['zookeeper-client-ts', 'rxjs'], doors: ['index.ts'] },
-  server: { imports: ['zookeeper-protocol-ts', 'debug', 'prom-client'], doors: ['index.ts', 'node/main.ts'] },
+  server: {
+    imports: ['zookeeper-protocol-ts', 'debug', 'prom-client'],
+    doors: ['index.ts', 'node/main.ts', 'testing/testing-server.ts'],
+  },
 } as const;
 type PackageName = keyof typeof packages;
 
@@ -87,7 +90,8 @@ const bare = (text: string): string =>
 
 const sources: Source[] = (Object.keys(packages) as PackageName[]).flatMap((name) =>
   filesBelow(`${name}/src`)
-    .filter((path) => !path.endsWith('.test.ts'))
+    // Tests, and what only tests use, are not part of the packages.
+    .filter((path) => !/\.(test|fixture)\.ts$/.test(path))
     .map((path) => {
       const text = readFileSync(join(root, path), 'utf8');
       const imports = [

@@ -17,4 +17,5 @@ export type {
   StreamHandler,
 } from './ports.ts';
 export { Server, type ServerOptions } from './server.ts';
+export { MemoryDisk } from './storage/memory-disk.ts';
 export { StorageError } from './storage/storage-error.ts';

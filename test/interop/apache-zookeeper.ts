@@ -28,8 +28,17 @@ export interface ApacheZooKeeperOptions {
   readonly properties?: Readonly<Record<string, string | number>>;
 }
 
-/** Why there can't be one on this machine, or undefined if there can. */
+/**
+ * Why there can't be one on this machine, or undefined if there can.
+ * @throws Error with that reason where INTEROP_REQUIRED says that there must be one
+ */
 export function whyNoApacheZooKeeper(): string | undefined {
+  const reason = findMissing();
+  if (reason !== undefined && process.env.INTEROP_REQUIRED !== undefined) throw new Error(reason);
+  return reason;
+}
+
+function findMissing(): string | undefined {
   if (!existsSync(script)) return `${script} is missing; set INTEROP_DIR`;
   for (const jar of ['zookeeper.jar', 'slf4j-simple.jar']) {
     if (!existsSync(`/usr/share/java/${jar}`)) return `/usr/share/java/${jar} is missing`;
@@ -130,9 +139,9 @@ export class ApacheZooKeeper implements AsyncDisposable {
   }
 
   /** Sends a four-letter word and returns the answer. */
-  async ask(word: string): Promise<string> {
+  async ask(word: string, { timeoutMs = PATIENCE_MS }: { timeoutMs?: number } = {}): Promise<string> {
     const socket = connect({ host: '127.0.0.1', port: this.port });
-    socket.setTimeout(PATIENCE_MS, () => socket.destroy(new Error(`no answer to ${word}`)));
+    socket.setTimeout(timeoutMs, () => socket.destroy(new Error(`no answer to ${word}`)));
     socket.end(word);
     const chunks: Buffer[] = [];
     for await (const chunk of socket) chunks.push(chunk as Buffer);
@@ -162,7 +171,8 @@ export class ApacheZooKeeper implements AsyncDisposable {
   async #untilServing(): Promise<void> {
     const end = performance.now() + PATIENCE_MS;
     for (;;) {
-      const answer = await this.ask('srvr').catch((error: Error) => error.message);
+      // One that is just starting may take the connection, and never answer on it.
+      const answer = await this.ask('srvr', { timeoutMs: 1000 }).catch((error: Error) => error.message);
       if (answer.includes('Mode: ')) return;
       if (this.#running?.guard.exitCode !== null || performance.now() > end) {
         const log = await readFile(join(this.#folder, 'zoo.cfg.log'), 'utf8');

@@ -1,5 +1,6 @@
 import type { Acl, SessionId, Zxid } from 'zookeeper-protocol-ts';
-import { type DataTree, isEphemeralOwner } from '../tree/data-tree.ts';
+import type { DataTree } from '../tree/data-tree.ts';
+import { isEphemeralOwner } from '../tree/owner.ts';
 
 /** A znode as it will be once everything proposed so far has been applied: what a new request is checked against. */
 export interface ZnodeOutlook {

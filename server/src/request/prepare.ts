@@ -17,7 +17,7 @@ import {
   type TxnBody,
   type Zxid,
 } from 'zookeeper-protocol-ts';
-import { CONTAINER_OWNER, ttlOf } from '../tree/data-tree.ts';
+import { CONTAINER_OWNER, ttlOf } from '../tree/owner.ts';
 import { fixupAcl, isAllowed } from '../tree/permissions.ts';
 import { created, isEphemeralOutlook, type OutstandingChanges, type ZnodeOutlook } from './outstanding-changes.ts';
 import type { Request } from './request.ts';

@@ -534,5 +534,3 @@ const NO_BYTES = new Uint8Array(0);
 /** Bytes of the tree's own: what arrives is a part of a network chunk or of a log file, which must not be kept for it. */
 const copyOf = (data: Uint8Array | null): Uint8Array | null =>
   data === null ? null : data.length === 0 ? NO_BYTES : new Uint8Array(data);
-
-export { CONTAINER_OWNER, isEphemeralOwner, ttlOf, ttlOwner } from './owner.ts';

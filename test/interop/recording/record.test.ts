@@ -3,4 +3,6 @@
 import { it } from 'vitest';
 import { recordFixtures } from './record.ts';
 
+if (process.env.RECORD !== '1') console.warn('skipped, recording the fixtures anew: only when RECORD=1 asks for it');
+
 it.runIf(process.env.RECORD === '1')('every client can be recorded anew', { timeout: 300_000 }, recordFixtures);

@@ -1,0 +1,394 @@
+/**
+ * What a client and its namespaced views share (Curator's `CuratorZookeeperClient` and `ConnectionStateManager`): the
+ * lifecycle, the present session, the connection state, the retry loop, and what goes on in the background.
+ *
+ * What must always hold:
+ * - While started there is exactly one `ZooKeeper` handle; when its session is over, another takes its place by itself.
+ * - LOST comes at the latest when the server may have ended the session: one session timeout after the last request that it
+ *   is known to have seen was sent (CURATOR-460). A process that was frozen finds out as soon as its event loop runs.
+ * - The state changes on the step that decides it. Listeners hear of each state, in order, one after the other.
+ * - Whatever waits here ends when the client is closed or its own signal fires, and leaves no timer behind.
+ */
+import debug from 'debug';
+import { KeeperState, NO_SESSION, type SessionId, toHex } from 'zookeeper-protocol-ts';
+import {
+  type ConnectionState,
+  ConnectionStateChart,
+  type ConnectionStateInput,
+  isConnectedState,
+} from './connection-state.ts';
+import { ClientClosedError, ConnectionLossError, ZooKeeperError } from './errors.ts';
+import { EventSource } from './event-source.ts';
+import { onAbort } from './on-abort.ts';
+import { isRetryable, type RetryPolicy } from './retry.ts';
+import type { Clock, Ports, Timer } from './session/transport.ts';
+import { ZooKeeper } from './zookeeper.ts';
+
+const log = debug('zookeeper:framework');
+
+/** `LATENT` until `start()`, `STARTED` until `close()`, then `STOPPED` for good. */
+export type Lifecycle = 'LATENT' | 'STARTED' | 'STOPPED';
+
+/** Event name → the arguments of its listeners. */
+export type FrameworkEvents = {
+  readonly state: readonly [state: ConnectionState, previous: ConnectionState | undefined];
+  /** A failure in the background, where no caller waits. Without a listener it goes to `DEBUG=zookeeper:framework`. */
+  readonly error: readonly [error: unknown];
+  readonly lifecycle: readonly [lifecycle: Lifecycle];
+};
+
+/** A client was used before `start()`, started twice, or a view was started or closed instead of the client itself. */
+export class IllegalStateError extends ZooKeeperError {
+  override readonly name = 'IllegalStateError';
+  override readonly code = 'ILLEGAL_STATE';
+}
+
+export interface FrameworkConnectionOptions {
+  readonly connectString: string;
+  readonly sessionTimeoutMs: number;
+  readonly connectionTimeoutMs: number;
+  readonly retryPolicy: RetryPolicy;
+  readonly ports: Ports;
+}
+
+/** One attempt of something that is retried. Numbered from 1. */
+export type Attempt<T> = (zk: ZooKeeper, attemptNumber: number) => Promise<T>;
+
+/**
+ * Errors of retry loops that have given up. A loop around another one doesn't start again with such an error, so that nested
+ * loops don't multiply their attempts (CURATOR-559).
+ */
+const givenUp = new WeakSet<object>();
+
+/** Between two rounds of retries of the same work in the background. */
+const BACKGROUND_PAUSE_MS = 1000;
+
+export class FrameworkConnection {
+  readonly clock: Clock;
+  readonly random: () => number;
+  readonly connectionTimeoutMs: number;
+  readonly #options: FrameworkConnectionOptions;
+  readonly #events = new EventSource<FrameworkEvents>();
+  readonly #chart = new ConnectionStateChart();
+  #lifecycle: Lifecycle = 'LATENT';
+  #handle: ZooKeeper | undefined;
+  #forgetHandle: () => void = () => undefined;
+  #closed: Promise<void> | undefined;
+  #leaseTimer: Timer | undefined;
+  /** When the present SUSPENDED began. */
+  #suspendedAt = 0;
+  #lastDelivered: ConnectionState | undefined;
+  /** Who waits for a connection. */
+  readonly #connectionWaiters = new Set<() => void>();
+  /** One for each promise of this object that is not settled: rejects it. */
+  readonly #interruptions = new Set<() => void>();
+  /**
+   * What goes on without its caller, oldest first; the head is being tried. One at a time, so that an outage does not end in
+   * a storm. Grows by at most one for each call that failed for lack of a connection, which takes such a call a while.
+   */
+  readonly #background: Attempt<void>[] = [];
+
+  constructor(options: FrameworkConnectionOptions) {
+    this.#options = options;
+    this.clock = options.ports.clock;
+    this.random = options.ports.random;
+    this.connectionTimeoutMs = options.connectionTimeoutMs;
+  }
+
+  get lifecycle(): Lifecycle {
+    return this.#lifecycle;
+  }
+
+  get state(): ConnectionState | undefined {
+    return this.#chart.state;
+  }
+
+  /** The state that listeners have heard of last. */
+  get lastDelivered(): ConnectionState | undefined {
+    return this.#lastDelivered;
+  }
+
+  get connected(): boolean {
+    return this.#lifecycle === 'STARTED' && isConnectedState(this.#chart.state);
+  }
+
+  get zookeeper(): ZooKeeper {
+    this.assertStarted();
+    if (this.#handle === undefined) throw new IllegalStateError('the client has no handle yet');
+    return this.#handle;
+  }
+
+  get sessionId(): SessionId {
+    return this.#lifecycle === 'STARTED' ? (this.#handle?.sessionId ?? NO_SESSION) : NO_SESSION;
+  }
+
+  get leaseEnd(): number {
+    return this.#lifecycle === 'STARTED'
+      ? (this.#handle?.leaseEnd ?? Number.NEGATIVE_INFINITY)
+      : Number.NEGATIVE_INFINITY;
+  }
+
+  on<Name extends keyof FrameworkEvents>(event: Name, listener: (...args: FrameworkEvents[Name]) => void): () => void {
+    return this.#events.on(event, listener);
+  }
+
+  /** @throws IllegalStateError before `start`, ClientClosedError after `close` */
+  assertStarted(): void {
+    if (this.#lifecycle === 'LATENT') throw new IllegalStateError('the client has not been started');
+    if (this.#lifecycle === 'STOPPED') throw new ClientClosedError('the client is closed');
+  }
+
+  start(): void {
+    if (this.#lifecycle === 'STOPPED') throw new ClientClosedError('a closed client cannot be started');
+    if (this.#lifecycle === 'STARTED') throw new IllegalStateError('a client cannot be started more than once');
+    this.#openHandle();
+    this.#lifecycle = 'STARTED';
+    this.#events.emit('lifecycle', 'STARTED');
+  }
+
+  close(): Promise<void> {
+    if (this.#closed !== undefined) return this.#closed;
+    this.#lifecycle = 'STOPPED';
+    this.#forgetHandle();
+    this.#leaseTimer?.cancel();
+    const closed = this.#handle?.close() ?? Promise.resolve();
+    this.#closed = closed;
+    for (const interrupt of [...this.#interruptions]) interrupt();
+    this.#events.emit('lifecycle', 'STOPPED');
+    return closed;
+  }
+
+  /** For failures that no caller hears of. */
+  reportError(error: unknown): void {
+    if (this.#events.has('error')) this.#events.emit('error', error);
+    else log('in the background: %O', error);
+  }
+
+  // Sessions and states.
+
+  #openHandle(): void {
+    const { connectString, sessionTimeoutMs, ports } = this.#options;
+    const handle = new ZooKeeper({ connectString, sessionTimeoutMs, ports });
+    this.#handle = handle;
+    this.#forgetHandle = handle.on('session', (state) => this.#onSession(handle, state));
+  }
+
+  /** The session is over: a new handle, then whoever waits for the old one is told. */
+  #replaceHandle(): void {
+    const old = this.#handle;
+    this.#forgetHandle();
+    this.#openHandle();
+    if (old?.state !== 'CLOSED') old?.abandon();
+  }
+
+  #onSession(handle: ZooKeeper, state: KeeperState): void {
+    switch (state) {
+      case KeeperState.SyncConnected:
+      case KeeperState.ConnectedReadOnly: {
+        const readOnly = state === KeeperState.ConnectedReadOnly;
+        this.#step({ kind: 'connected', sessionId: handle.sessionId, readOnly });
+        break;
+      }
+      case KeeperState.Disconnected:
+        this.#step({ kind: 'disconnected' });
+        break;
+      case KeeperState.Expired:
+      case KeeperState.AuthFailed:
+      case KeeperState.Closed:
+        // However it ended; and if this client had closed it, it would not listen any more.
+        this.#step({ kind: 'expired' });
+        break;
+      default:
+        // Nothing of the connection has changed.
+        break;
+    }
+  }
+
+  /** Never re-entered from a listener: sessions and timers call back from the event loop alone. */
+  #step(input: ConnectionStateInput): void {
+    const entered = this.#chart.step(input);
+    if (entered.includes('SUSPENDED')) this.#suspendedAt = this.clock.now();
+    // Before anybody hears of LOST, so that a listener which goes on at once does so in the new session.
+    if (input.kind === 'expired' || (input.kind === 'leaseEnded' && this.#hasLease())) this.#replaceHandle();
+    if (this.connected) for (const wake of [...this.#connectionWaiters]) wake();
+    for (const state of entered) this.#deliver(state);
+    this.#checkLease();
+  }
+
+  #deliver(state: ConnectionState): void {
+    // A listener has closed the client.
+    if (this.#lifecycle !== 'STARTED') return;
+    const previous = this.#lastDelivered;
+    this.#lastDelivered = state;
+    log('%s (session %s)', state, toHex(this.sessionId));
+    this.#events.emit('state', state, previous);
+  }
+
+  /**
+   * Ends the session here when the server may have ended it there. Looks again when that could be, as far as is known now:
+   * each answer from the server moves it.
+   */
+  #checkLease(): void {
+    this.#leaseTimer?.cancel();
+    const lostAt = this.#lostAt();
+    if (lostAt === undefined) return;
+    const leftMs = lostAt - this.clock.now();
+    if (leftMs > 0) this.#leaseTimer = this.clock.after(leftMs, () => this.#checkLease());
+    else this.#step({ kind: 'leaseEnded' });
+  }
+
+  /** When LOST is due, as far as is known now; undefined while there is nothing to lose. */
+  #lostAt(): number | undefined {
+    if (this.#lifecycle !== 'STARTED') return undefined;
+    if (this.#hasLease()) return this.leaseEnd;
+    // There was no session yet. As in Curator, LOST comes when one would have ended.
+    return this.#chart.state === 'SUSPENDED' ? this.#suspendedAt + this.#options.sessionTimeoutMs : undefined;
+  }
+
+  #hasLease(): boolean {
+    return Number.isFinite(this.leaseEnd);
+  }
+
+  // Waiting.
+
+  /** Resolves to whether there is a connection, at the latest after `timeoutMs`; without it, waits for one. */
+  async awaitConnection({
+    timeoutMs,
+    signal,
+  }: {
+    timeoutMs?: number | undefined;
+    signal?: AbortSignal | undefined;
+  }): Promise<boolean> {
+    signal?.throwIfAborted();
+    if (this.connected) return true;
+    return this.#interruptible(signal, (resolve) => {
+      const onConnected = () => resolve(true);
+      this.#connectionWaiters.add(onConnected);
+      const timer = timeoutMs === undefined ? undefined : this.clock.after(timeoutMs, () => resolve(false));
+      return () => {
+        this.#connectionWaiters.delete(onConnected);
+        timer?.cancel();
+      };
+    });
+  }
+
+  /** What a call that finds no connection fails with. */
+  connectionLoss(waitedMs: number): ConnectionLossError {
+    return new ConnectionLossError(`no connection to ${this.#options.connectString} within ${waitedMs} ms`, {
+      failures: new Map(this.#handle?.connectFailures),
+    });
+  }
+
+  /**
+   * Tries until it works, the failure is no matter of the connection, or the policy gives up; then rejects with the last
+   * error. Each attempt gets the present handle, and is made only with a connection; if there is none within the connection
+   * timeout, that is its failure. Ends at once with `ClientClosedError` on close and with the signal's reason on abort, and
+   * doesn't wait for an attempt under way: attempts should hand the signal on.
+   */
+  async retry<T>(attempt: Attempt<T>, { signal }: { signal?: AbortSignal | undefined } = {}): Promise<T> {
+    this.assertStarted();
+    const startedAt = this.clock.now();
+    let attemptNumber = 0;
+    for (let retryCount = 0; ; retryCount++) {
+      try {
+        if (!this.connected && !(await this.awaitConnection({ timeoutMs: this.connectionTimeoutMs, signal }))) {
+          throw this.connectionLoss(this.connectionTimeoutMs);
+        }
+        attemptNumber++;
+        return await this.#interruptible(signal, (resolve, reject) => {
+          attempt(this.zookeeper, attemptNumber).then(resolve, reject);
+          return () => undefined;
+        });
+      } catch (error) {
+        const elapsedMs = this.clock.now() - startedAt;
+        const delayMs = this.#nextDelayMs({ retryCount, elapsedMs, error });
+        if (delayMs === undefined) throw error;
+        log('attempt %d failed, next in %d ms: %s', retryCount + 1, delayMs, error);
+        await this.#sleep(delayMs, signal);
+      }
+    }
+  }
+
+  #nextDelayMs(failure: { retryCount: number; elapsedMs: number; error: unknown }): number | undefined {
+    const { error } = failure;
+    if (!isRetryable(error) || !(error instanceof Error) || givenUp.has(error)) return undefined;
+    const delayMs = this.#options.retryPolicy.nextDelayMs({ ...failure, random: this.random });
+    if (delayMs === undefined) givenUp.add(error);
+    return delayMs;
+  }
+
+  #sleep(ms: number, signal?: AbortSignal): Promise<void> {
+    return this.#interruptible(signal, (resolve) => {
+      const timer = this.clock.after(ms, resolve);
+      return () => timer.cancel();
+    });
+  }
+
+  /**
+   * A promise that is settled by what `begin` starts, by the signal, or by closing the client. `begin` must not settle it
+   * before it has returned; it returns what cleans up, which is then called exactly once.
+   */
+  #interruptible<T>(
+    signal: AbortSignal | undefined,
+    begin: (resolve: (value: T) => void, reject: (error: unknown) => void) => () => void,
+  ): Promise<T> {
+    return new Promise<T>((resolve, reject) => {
+      this.assertStarted();
+      signal?.throwIfAborted();
+      const finish = (settle: () => void) => {
+        if (!this.#interruptions.delete(onClose)) return;
+        stopWaiting?.();
+        cleanUp();
+        settle();
+      };
+      const onClose = () => finish(() => reject(new ClientClosedError('the client was closed')));
+      const onAborted = () => finish(() => reject(signal?.reason));
+      const cleanUp = begin(
+        (value) => finish(() => resolve(value)),
+        (error) => finish(() => reject(error)),
+      );
+      this.#interruptions.add(onClose);
+      const stopWaiting = signal === undefined ? undefined : onAbort(signal, onAborted);
+      // What was begun may have closed the client, or fired the signal, by itself.
+      if (this.#lifecycle === 'STOPPED') onClose();
+      else if (signal?.aborted) onAborted();
+    });
+  }
+
+  // In the background.
+
+  /** Tries until it works, is refused (then `error` events tell) or the client is closed. */
+  guarantee(attempt: Attempt<void>): void {
+    if (this.#lifecycle !== 'STARTED') return;
+    this.#background.push(attempt);
+    if (this.#background.length === 1) this.#runBackground().catch((error) => this.reportError(error));
+  }
+
+  async #runBackground(): Promise<void> {
+    for (let attempt = this.#background[0]; attempt !== undefined; attempt = this.#background[0]) {
+      try {
+        await this.retry(attempt);
+        this.#background.shift();
+      } catch (error) {
+        if (this.#lifecycle === 'STOPPED') return;
+        if (isRetryable(error)) {
+          await this.#pauseBackground();
+        } else {
+          this.#background.shift();
+          this.reportError(error);
+        }
+      }
+    }
+  }
+
+  /** Until there is a connection, and never shorter than the pause, whatever the retry policy says (CURATOR-209). */
+  async #pauseBackground(): Promise<void> {
+    try {
+      await this.#sleep(BACKGROUND_PAUSE_MS);
+      await this.awaitConnection({});
+    } catch (error) {
+      // Closing the client is the only thing that ends this wait, and there is nobody to tell.
+      if (!(error instanceof ClientClosedError)) throw error;
+    }
+  }
+}

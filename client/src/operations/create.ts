@@ -1,0 +1,201 @@
+/** create: makes a znode (Curator's `CreateBuilder`). */
+import {
+  type Acl,
+  CreateMode,
+  type CreateModeName,
+  isEphemeral,
+  isSequential,
+  parentOf,
+  type Stat,
+} from 'zookeeper-protocol-ts';
+import { InvalidArgumentError, NoNodeError } from '../errors.ts';
+import { isRefused } from '../retry.ts';
+import type { ZooKeeper } from '../zookeeper.ts';
+import { createPath } from './create-path.ts';
+import type { OperationScope } from './operation-scope.ts';
+import { deleteIfExists, deleteProtected, findProtected, randomUuid, toProtectedPath } from './protection.ts';
+
+/** How to make a znode. */
+export interface CreateOptions {
+  /** PERSISTENT by default. */
+  readonly mode?: CreateMode | CreateModeName | undefined;
+  /** Strings are written in UTF-8. The client's default data when absent. */
+  readonly data?: Uint8Array | string | undefined;
+  /** Of the znode itself; its parents are open to all. Open to all by default. */
+  readonly acl?: readonly Acl[] | undefined;
+  /** Make missing parents too, as persistent znodes. Tried only when the server says that the parent is missing. */
+  readonly parents?: boolean | undefined;
+  /** As `parents`, but as containers, which the server deletes when their last child has gone. */
+  readonly containers?: boolean | undefined;
+  /**
+   * Put `_c_<uuid>-` in front of the name, so that a lost answer can't leave an unknown znode behind: the next attempt looks
+   * for it first, and when the call fails for good or is aborted, it is found and deleted in the background.
+   */
+  readonly protect?: boolean | undefined;
+  /** For the modes with a time to live, ms. */
+  readonly ttlMs?: number | undefined;
+  /** Aborting rejects with the signal's reason. A request already sent is not undone, unless `protect` is set. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** A znode that was made, or found to have been made by an earlier attempt. */
+export interface CreatedZnode {
+  /** With the protection and the server's sequence number, if asked for. */
+  readonly path: string;
+  readonly stat: Stat;
+}
+
+/**
+ * Makes a znode. Retried like everything else: without `protect`, an attempt after a lost answer may make a second
+ * sequential znode, or fail with `NodeExistsError` because of the first one, exactly as in Curator.
+ */
+export async function createZnode(scope: OperationScope, path: string, options: CreateOptions): Promise<CreatedZnode> {
+  const mode = toCreateMode(options.mode);
+  const target = scope.namespace.toServer(path, { sequential: isSequential(mode) });
+  const created = options.protect
+    ? await createProtected(scope, target, mode, options)
+    : await scope.retry((zk) => createOnce(scope, zk, target, mode, options), options.signal);
+  return { path: scope.namespace.toUser(created.path), stat: created.stat };
+}
+
+/** @throws InvalidArgumentError for a name that is none: types promise more than callers keep */
+function toCreateMode(mode: CreateMode | CreateModeName = CreateMode.PERSISTENT): CreateMode {
+  if (typeof mode === 'number') return mode;
+  if (Object.hasOwn(CreateMode, mode)) return CreateMode[mode];
+  throw new InvalidArgumentError('mode', `${String(mode)} is not a CreateMode`);
+}
+
+/** One attempt. Parents are made only when the server has missed them. */
+async function createOnce(
+  scope: OperationScope,
+  zk: ZooKeeper,
+  path: string,
+  mode: CreateMode,
+  options: CreateOptions,
+): Promise<CreatedZnode> {
+  const request = {
+    signal: options.signal,
+    acl: options.acl,
+    ttlMs: options.ttlMs,
+    mode,
+    data: options.data ?? scope.defaultData,
+  };
+  try {
+    return await zk.create(path, request);
+  } catch (error) {
+    if (!(error instanceof NoNodeError)) throw error;
+    const parent = parentOf(path);
+    // The namespace's own znode is a container: it may have been deleted since the client made it.
+    const isInNamespaceRoot = parent === scope.namespace.root;
+    if (!(options.parents || options.containers || isInNamespaceRoot)) throw error;
+    const containers = options.containers || isInNamespaceRoot ? scope.containers : undefined;
+    await createPath(zk, parent, { containers, signal: options.signal });
+    return await zk.create(path, request);
+  }
+}
+
+/**
+ * Makes a znode whose name carries an id. The id is fixed before the first attempt (CURATOR-489). Once a create was sent and
+ * its outcome is unknown, each further attempt looks for the znode first. An ephemeral one that belongs to another session
+ * than the present one will vanish with it: it is not ours any more, and deleted (CURATOR-498).
+ */
+async function createProtected(
+  scope: OperationScope,
+  path: string,
+  mode: CreateMode,
+  options: CreateOptions,
+): Promise<CreatedZnode> {
+  const id = randomUuid(scope.random);
+  const parent = parentOf(path);
+  const target = toProtectedPath(path, id);
+  let outcomeUnknown = false;
+
+  const attempt = async (zk: ZooKeeper): Promise<CreatedZnode> => {
+    if (outcomeUnknown) {
+      const ours = await findOurs(zk);
+      if (ours !== undefined) return ours;
+    }
+    // Set before sending: an abort ends the call without waiting for what follows.
+    const unknownBefore = outcomeUnknown;
+    outcomeUnknown = true;
+    try {
+      return await createOnce(scope, zk, target, mode, options);
+    } catch (error) {
+      if (isRefused(error)) outcomeUnknown = unknownBefore;
+      throw error;
+    }
+  };
+
+  const findOurs = async (zk: ZooKeeper): Promise<CreatedZnode | undefined> => {
+    const found = await findProtected(zk, parent, id, options.signal);
+    const isOurs = ({ stat }: CreatedZnode) => !isEphemeral(mode) || stat.ephemeralOwner === zk.sessionId;
+    for (const stale of found.filter((znode) => !isOurs(znode))) {
+      scope.guarantee((handle) => deleteIfExists(handle, stale.path));
+    }
+    return found.find(isOurs);
+  };
+
+  try {
+    return await scope.retry(attempt, options.signal);
+  } catch (error) {
+    if (outcomeUnknown) scope.guarantee((zk) => deleteProtected(zk, parent, id));
+    throw error;
+  }
+}
+
+/** Fluent form of {@link CreateOptions}; `forPath` does it. The order of the modifiers doesn't matter. */
+export class CreateBuilder<Result = string> {
+  readonly #scope: OperationScope;
+  readonly #toResult: (created: CreatedZnode) => Result;
+  #options: CreateOptions;
+
+  constructor(scope: OperationScope, toResult: (created: CreatedZnode) => Result, options: CreateOptions = {}) {
+    this.#scope = scope;
+    this.#toResult = toResult;
+    this.#options = options;
+  }
+
+  withMode(mode: CreateMode | CreateModeName): this {
+    return this.#with({ mode });
+  }
+
+  withACL(acl: readonly Acl[]): this {
+    return this.#with({ acl });
+  }
+
+  withTtl(ttlMs: number): this {
+    return this.#with({ ttlMs });
+  }
+
+  withProtection(): this {
+    return this.#with({ protect: true });
+  }
+
+  creatingParentsIfNeeded(): this {
+    return this.#with({ parents: true });
+  }
+
+  creatingParentContainersIfNeeded(): this {
+    return this.#with({ containers: true });
+  }
+
+  withSignal(signal: AbortSignal): this {
+    return this.#with({ signal });
+  }
+
+  /** `forPath` then resolves to the path and the znode's `Stat`. */
+  storingStat(): CreateBuilder<CreatedZnode> {
+    return new CreateBuilder(this.#scope, (created) => created, this.#options);
+  }
+
+  /** Makes the znode; resolves to its path, as the server completed it. */
+  async forPath(path: string, data?: Uint8Array | string): Promise<Result> {
+    const options = data === undefined ? this.#options : { ...this.#options, data };
+    return this.#toResult(await createZnode(this.#scope, path, options));
+  }
+
+  #with(options: CreateOptions): this {
+    this.#options = { ...this.#options, ...options };
+    return this;
+  }
+}

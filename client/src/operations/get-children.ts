@@ -1,0 +1,58 @@
+/** getChildren: the names of a znode's children (Curator's `GetChildrenBuilder`). */
+import type { Stat } from 'zookeeper-protocol-ts';
+import type { Watcher } from '../watch/watch-registry.ts';
+import type { OperationScope } from './operation-scope.ts';
+import { type ReadOptions, toCallOptions } from './read-options.ts';
+
+/** A znode's children and its own `Stat`, of the same moment. */
+export interface ZnodeChildren {
+  /** Names, not paths, in no order. */
+  readonly children: string[];
+  readonly stat: Stat;
+}
+
+/** Rejects with `NoNodeError`, and sets no watch, if there is no such znode. */
+export async function getZnodeChildren(
+  scope: OperationScope,
+  path: string,
+  options: ReadOptions,
+): Promise<ZnodeChildren> {
+  const target = scope.namespace.toServer(path);
+  const call = toCallOptions(scope, options);
+  return scope.retry((zk) => zk.getChildren(target, call), options.signal);
+}
+
+/** Fluent form of {@link ReadOptions} for getChildren; `forPath` does it. */
+export class GetChildrenBuilder<Result = string[]> {
+  readonly #scope: OperationScope;
+  readonly #toResult: (read: ZnodeChildren) => Result;
+  #options: ReadOptions;
+
+  constructor(scope: OperationScope, toResult: (read: ZnodeChildren) => Result, options: ReadOptions = {}) {
+    this.#scope = scope;
+    this.#toResult = toResult;
+    this.#options = options;
+  }
+
+  usingWatcher(watcher: Watcher): this {
+    return this.#with({ watcher });
+  }
+
+  withSignal(signal: AbortSignal): this {
+    return this.#with({ signal });
+  }
+
+  /** `forPath` then resolves to the names and the znode's own `Stat`. */
+  storingStat(): GetChildrenBuilder<ZnodeChildren> {
+    return new GetChildrenBuilder(this.#scope, (read) => read, this.#options);
+  }
+
+  async forPath(path: string): Promise<Result> {
+    return this.#toResult(await getZnodeChildren(this.#scope, path, this.#options));
+  }
+
+  #with(options: ReadOptions): this {
+    this.#options = { ...this.#options, ...options };
+    return this;
+  }
+}

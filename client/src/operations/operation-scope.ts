@@ -1,0 +1,24 @@
+/** What an operation works with: its client's retry loop, namespace and defaults. One scope for each view of a client. */
+import type { ZooKeeper } from '../zookeeper.ts';
+import type { Namespace } from './namespace.ts';
+
+export interface OperationScope {
+  readonly namespace: Namespace;
+  /** What create and setData write when they are given no data. */
+  readonly defaultData: Uint8Array;
+  /** 0 ≤ x < 1. */
+  readonly random: () => number;
+  readonly containers: ContainerSupport;
+  /** The client's retry loop; before each attempt it sees to it that the namespace's own znode has been made. */
+  retry<T>(attempt: (zk: ZooKeeper) => Promise<T>, signal: AbortSignal | undefined): Promise<T>;
+  /**
+   * Goes on with something when its caller has been told that it failed: in the background, until it is done, refused (then
+   * there is an `error` event) or the client is closed.
+   */
+  guarantee(attempt: (zk: ZooKeeper) => Promise<void>): void;
+}
+
+/** Whether the servers know containers (ZooKeeper 3.5.1). Believed until one answers that it doesn't. */
+export interface ContainerSupport {
+  refused: boolean;
+}

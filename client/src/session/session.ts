@@ -1,0 +1,744 @@
+/**
+ * The session machine: one session with an ensemble, over one connection after the other (ZooKeeper's `ClientCnxn`). Callbacks
+ * only: no promise, no clock or socket but the ports.
+ *
+ * What must always hold:
+ * - Every request is answered exactly once: by `onReply`, or by `onFailure`.
+ * - Answers come in the order of the requests. One that doesn't is the end of the connection, never of another request.
+ * - While connected, the server cannot have expired the session: whatever puts that in doubt ends the connection. Deadlines are
+ *   compared with the clock when something arrives as well as when a timer fires, so a process that was frozen notices first.
+ * - The handler and the requests are called back in the middle of things: they take note, and call nothing of the user's.
+ *
+ * A request that is made while there is no connection waits for the attempt that is under way, or for the next one. If that
+ * fails it fails with CONNECTION_LOSS, like those in flight when a connection breaks: as in ZooKeeper's Java client.
+ */
+import {
+  type Codec,
+  connectRequest,
+  connectResponse,
+  ErrorCode,
+  FRAME_BYTES_MAX_DEFAULT,
+  FrameReader,
+  JuteReader,
+  JuteWriter,
+  KeeperState,
+  NO_SESSION,
+  OpCode,
+  opCodeName,
+  operations,
+  PASSWORD_BYTES,
+  replyHeader,
+  requestHeader,
+  type SessionId,
+  type SetWatches2Request,
+  SpecialXid,
+  toXid,
+  type WatcherEvent,
+  watcherEvent,
+  type Xid,
+  ZERO_ZXID,
+  type Zxid,
+} from 'zookeeper-protocol-ts';
+import {
+  AuthFailedError,
+  ClientClosedError,
+  ConnectionLossError,
+  errorFromCode,
+  FrameTooLargeError,
+  MarshallingFailedError,
+  SessionExpiredError,
+  type ZooKeeperError,
+} from '../errors.ts';
+import { hostName } from './connect-string.ts';
+import type { Connection, HostAddress, Ports, Timer } from './transport.ts';
+
+/**
+ * What the session is doing. `NOT_CONNECTED`: it waits before the next attempt. `CLOSED`: closed, expired or abandoned. The last
+ * two are final.
+ */
+export type SessionState =
+  | 'NOT_CONNECTED'
+  | 'CONNECTING'
+  | 'CONNECTED'
+  | 'CONNECTED_READ_ONLY'
+  | 'AUTH_FAILED'
+  | 'CLOSED';
+
+/** One request, from the call to its answer. */
+export interface SessionRequest {
+  readonly opCode: OpCode;
+  /** The caller's path, for messages. */
+  readonly path: string | undefined;
+  /** The caller has given up on it: it is not sent any more, and its reply is dropped. */
+  readonly settled: boolean;
+  /** Writes the body. Called once for each attempt to send, which is at most one. */
+  write(writer: JuteWriter): void;
+  /**
+   * The answer, in its place among the events: `body` is empty unless `err` is 0, and a view of the received bytes.
+   * @throws MarshallingError if the body can't be read. The connection is then dropped.
+   */
+  onReply(err: number, body: JuteReader): void;
+  onFailure(error: ZooKeeperError): void;
+}
+
+/** An identity of the connection, sent anew on each one. */
+export interface Credential {
+  readonly scheme: string;
+  readonly auth: Uint8Array;
+  /** Called on every connection. */
+  onAccepted(): void;
+  /** Called when the session is over. */
+  onFailure(error: ZooKeeperError): void;
+}
+
+/** The machine's owner. */
+export interface SessionHandler {
+  /** Connection and session changes, each once: Disconnected comes once an outage, and after a first attempt that failed. */
+  onState(state: KeeperState): void;
+  onEvent(event: WatcherEvent): void;
+  /** Asked on every new connection: sent before any waiting request. */
+  watchesToRestore(relativeZxid: Zxid): readonly SetWatches2Request[];
+}
+
+export interface SessionOptions {
+  /** Tried in turn, in an order shuffled once. At least one. */
+  readonly hosts: readonly HostAddress[];
+  /** What to ask for, ms. */
+  readonly timeoutMs: number;
+  /** A session to go on with. */
+  readonly session?: { readonly id: SessionId; readonly password: Uint8Array } | undefined;
+  /** The largest frame sent or accepted, bytes. */
+  readonly frameBytesMax?: number | undefined;
+  readonly ports: Ports;
+  readonly handler: SessionHandler;
+}
+
+/** A stream to one host, and what has arrived of its next frame. */
+interface Link {
+  readonly address: HostAddress;
+  readonly connection: Connection;
+  readonly frames: FrameReader;
+}
+
+interface InFlight {
+  readonly xid: Xid;
+  readonly request: SessionRequest;
+  /** When it was sent: the server heard of us no earlier. */
+  readonly sentAt: number;
+}
+
+interface Connected {
+  readonly kind: 'connected';
+  readonly link: Link;
+  readonly readOnly: boolean;
+  /** When the last bytes arrived. */
+  lastHeard: number;
+  /** When the last bytes were sent. */
+  lastSent: number;
+  /** Requests without an answer, in the order in which they were sent. */
+  readonly inFlight: InFlight[];
+  /** When the pings without an answer were sent. */
+  readonly pings: number[];
+  /** Credentials without an answer, in the order in which they were sent. */
+  readonly credentials: Credential[];
+}
+
+type EndReason = 'closed' | 'expired' | 'authFailed';
+
+type Phase =
+  | { readonly kind: 'waiting'; readonly address: HostAddress; readonly until: number }
+  | { readonly kind: 'opening'; readonly link: Link; readonly until: number }
+  | { readonly kind: 'handshake'; readonly link: Link; readonly until: number; readonly sentAt: number }
+  | Connected
+  | { readonly kind: 'over'; readonly reason: EndReason };
+
+/** Pause after any attempt or connection that ended, ms. */
+const CLEAN_UP_MS = 100;
+/** Once a server has been reached, a random pause below this one comes on top, so that the clients of a dead server spread out. */
+const RECONNECT_SPREAD_MS = 1000;
+/** Pause before the host that served last, or that was the first to be tried, is tried again. */
+const SAME_HOST_MS = 1000;
+/** A ping is sent after this time without sending, however long the session timeout. */
+const PING_INTERVAL_MS_MAX = 10_000;
+/** Requests of one tick leave in one write, unless they come to more than this. */
+const WRITE_BYTES_MAX = 1 << 20;
+
+export class Session {
+  readonly #hosts: readonly HostAddress[];
+  readonly #ports: Ports;
+  readonly #handler: SessionHandler;
+  readonly #frameBytesMax: number;
+  readonly #writer = new JuteWriter(4096);
+
+  #phase: Phase;
+  #sessionId: SessionId;
+  #password: Uint8Array;
+  /** What was asked for, until a server has answered; then what it granted. */
+  #timeoutMs: number;
+  readonly #requestedTimeoutMs: number;
+  #lastZxid: Zxid = ZERO_ZXID;
+  /** When the latest request that was answered had been sent. */
+  #lastContact = Number.NEGATIVE_INFINITY;
+
+  /** Requests not sent yet. As long as what the callers wait for; emptied by every attempt that fails. */
+  #queue: SessionRequest[] = [];
+  #flushAsked = false;
+  #xid = 0;
+  readonly #credentials: Credential[] = [];
+
+  #hostIndex = -1;
+  /** The host that served last, or the first one: coming round to it costs a pause. */
+  #lastHostIndex = -1;
+  #hasReachedServer = false;
+  readonly #failures = new Map<string, Error>();
+  #toldState: KeeperState | undefined;
+  #timer: Timer | undefined;
+  /** Set by `close`: nothing new is accepted, and no new connection is tried. */
+  #closing: { readonly until: number; readonly onClosed: () => void } | undefined;
+
+  /** Starts connecting. Nothing is called back before it has returned. */
+  constructor(options: SessionOptions) {
+    this.#ports = options.ports;
+    this.#handler = options.handler;
+    this.#hosts = shuffle(options.hosts, options.ports.random);
+    this.#timeoutMs = options.timeoutMs;
+    this.#requestedTimeoutMs = options.timeoutMs;
+    this.#sessionId = options.session?.id ?? NO_SESSION;
+    this.#password = options.session?.password ?? Buffer.alloc(PASSWORD_BYTES);
+    this.#frameBytesMax = options.frameBytesMax ?? FRAME_BYTES_MAX_DEFAULT;
+    this.#phase = this.#connect(this.#nextHost().address);
+    this.#arm();
+  }
+
+  get state(): SessionState {
+    const phase = this.#phase;
+    if (phase.kind === 'waiting') return 'NOT_CONNECTED';
+    if (phase.kind === 'connected') return phase.readOnly ? 'CONNECTED_READ_ONLY' : 'CONNECTED';
+    if (phase.kind === 'over') return phase.reason === 'authFailed' ? 'AUTH_FAILED' : 'CLOSED';
+    return 'CONNECTING';
+  }
+
+  /** 0 until a server has made the session. */
+  get id(): SessionId {
+    return this.#sessionId;
+  }
+
+  get password(): Uint8Array {
+    return this.#password;
+  }
+
+  /** The negotiated session timeout, ms; the requested one until a server has answered. */
+  get timeoutMs(): number {
+    return this.#timeoutMs;
+  }
+
+  /** The highest zxid in an answer. */
+  get lastZxid(): Zxid {
+    return this.#lastZxid;
+  }
+
+  /** See `ZooKeeper.leaseEnd`. */
+  get leaseEnd(): number {
+    return this.#phase.kind === 'over' ? Number.NEGATIVE_INFINITY : this.#lastContact + this.#timeoutMs;
+  }
+
+  /** `host:port` → why it could not be reached or was lost, since the last connection was made. */
+  get failures(): ReadonlyMap<string, Error> {
+    return this.#failures;
+  }
+
+  /** Sends it with all others of this tick, or when there is a connection. */
+  submit(request: SessionRequest): void {
+    const refusal = this.#refusal(request);
+    if (refusal !== undefined) return request.onFailure(refusal);
+    this.#queue.push(request);
+    this.#askFlush();
+  }
+
+  /** Adds an identity to this connection and to all later ones. One that is refused is the end of the session. */
+  addCredential(credential: Credential): void {
+    const refusal = this.#refusal({ opCode: OpCode.auth, path: undefined });
+    if (refusal !== undefined) return credential.onFailure(refusal);
+    this.#credentials.push(credential);
+    if (this.#phase.kind !== 'connected') return;
+    this.#writeCredential(this.#phase, credential);
+    this.#send(this.#phase);
+  }
+
+  /**
+   * Ends the session on the server, behind all requests made so far, and calls back when it is over: after the session timeout at
+   * the latest. Without a connection, only an attempt under way is awaited.
+   */
+  close(onClosed: () => void): void {
+    if (this.#phase.kind === 'over') return onClosed();
+    this.#closing = { until: this.#ports.clock.now() + this.#timeoutMs, onClosed };
+    // Nothing to end on a server, or nobody to tell: the server will expire it.
+    if (this.#phase.kind === 'waiting' || this.#sessionId === NO_SESSION) return this.#end('closed');
+    this.#queue.push(this.#closeRequest());
+    this.#askFlush();
+    this.#arm();
+  }
+
+  /** Ends it here and now, without a word to the server: as if it had expired. */
+  abandon(): void {
+    if (this.#phase.kind !== 'over') this.#end('expired');
+  }
+
+  // Connecting.
+
+  #connect(address: HostAddress): Phase {
+    const connection = this.#ports.transport.connect(address, {
+      onOpen: () => this.#onOpen(link),
+      onBytes: (bytes) => this.#onBytes(link, bytes),
+      onClose: (error) => this.#onClose(link, error),
+    });
+    // Assigned before the first callback: a port never calls back before it has returned.
+    const link: Link = { address, connection, frames: new FrameReader({ frameBytesMax: this.#frameBytesMax }) };
+    return { kind: 'opening', link, until: this.#ports.clock.now() + this.#connectTimeoutMs() };
+  }
+
+  #onOpen(link: Link): void {
+    if (!this.#isCurrent(link)) return;
+    this.#hasReachedServer = true;
+    this.#writeFrame(connectRequest, {
+      protocolVersion: 0,
+      lastZxidSeen: this.#lastZxid,
+      timeoutMs: this.#requestedTimeoutMs,
+      sessionId: this.#sessionId,
+      password: this.#password,
+      readOnly: false,
+    });
+    const now = this.#ports.clock.now();
+    link.connection.write(this.#writer.take());
+    this.#phase = { kind: 'handshake', link, sentAt: now, until: now + this.#connectTimeoutMs() };
+    this.#arm();
+  }
+
+  #onClose(link: Link, error: Error | undefined): void {
+    if (!this.#isCurrent(link)) return;
+    this.#drop(link, error ?? new Error(CLOSED_BY_SERVER[this.#phase.kind] ?? 'closed by the server'));
+  }
+
+  #onBytes(link: Link, bytes: Uint8Array): void {
+    if (!this.#isCurrent(link) || this.#dropIfOverdue(this.#ports.clock.now())) return;
+    if (this.#phase.kind === 'connected') this.#phase.lastHeard = this.#ports.clock.now();
+    link.frames.push(bytes);
+    try {
+      // A frame may end the connection.
+      while (this.#isCurrent(link)) {
+        const frame = this.#nextFrame(link);
+        if (frame === undefined) return;
+        this.#onFrame(link, frame);
+      }
+    } catch (error) {
+      // Bytes that make no sense: nothing behind them can be trusted.
+      this.#drop(link, toError(error));
+    }
+  }
+
+  #onFrame(link: Link, frame: Buffer): void {
+    const phase = this.#phase;
+    if (phase.kind === 'handshake') this.#onConnectResponse(link, phase.sentAt, frame);
+    else if (phase.kind === 'connected') this.#onReply(phase, frame);
+  }
+
+  #onConnectResponse(link: Link, sentAt: number, frame: Buffer): void {
+    const response = connectResponse.read(new JuteReader(frame));
+    if (response.timeoutMs <= 0 || response.sessionId === NO_SESSION) return this.#end('expired');
+    if (this.#sessionId !== NO_SESSION && response.sessionId !== this.#sessionId) {
+      throw new Error('the server answered for another session');
+    }
+    const now = this.#ports.clock.now();
+    if (now >= sentAt + response.timeoutMs) {
+      throw new Error(`the server answered after ${now - sentAt} ms, when the session may be over again`);
+    }
+    this.#sessionId = response.sessionId;
+    this.#password = Buffer.from(response.password);
+    this.#timeoutMs = response.timeoutMs;
+    this.#touched(sentAt);
+    this.#lastHostIndex = this.#hostIndex;
+    this.#failures.clear();
+    const readOnly = response.readOnly ?? false;
+    const connected: Connected = {
+      kind: 'connected',
+      link,
+      readOnly,
+      lastHeard: now,
+      lastSent: now,
+      inFlight: [],
+      pings: [],
+      credentials: [],
+    };
+    this.#phase = connected;
+    for (const credential of this.#credentials) this.#writeCredential(connected, credential);
+    if (this.#closing === undefined) this.#queue.unshift(...this.#restoringRequests());
+    this.#flush();
+    this.#arm();
+    this.#tell(readOnly ? KeeperState.ConnectedReadOnly : KeeperState.SyncConnected);
+  }
+
+  /** The watches of the earlier connections. If the server doesn't take them, the connection is of no use. */
+  #restoringRequests(): SessionRequest[] {
+    return this.#handler.watchesToRestore(this.#lastZxid).map((watches) => {
+      const isPlain = watches.persistentWatches.length === 0 && watches.persistentRecursiveWatches.length === 0;
+      const operation = isPlain ? operations.setWatches : operations.setWatches2;
+      return {
+        opCode: operation.opCode,
+        path: undefined,
+        settled: false,
+        write: (writer) => (isPlain ? operations.setWatches : operations.setWatches2).request.write(writer, watches),
+        onReply: (err) => {
+          if (err !== ErrorCode.OK) throw errorFromCode(err);
+        },
+        // The next connection starts over.
+        onFailure: () => undefined,
+      };
+    });
+  }
+
+  #closeRequest(): SessionRequest {
+    return {
+      opCode: OpCode.closeSession,
+      path: undefined,
+      settled: false,
+      write: () => undefined,
+      onReply: () => this.#end('closed'),
+      // The end of the connection is the end of closing: see #drop.
+      onFailure: () => undefined,
+    };
+  }
+
+  // Receiving.
+
+  #nextFrame(link: Link): Buffer | undefined {
+    const length = link.frames.peek(4)?.readInt32BE(0);
+    if (length !== undefined && length > this.#frameBytesMax) this.#onOversizedReply(link, length);
+    return link.frames.next();
+  }
+
+  /** Tells the request that the reply is for, as far as that can be known. The connection can't be used any further. */
+  #onOversizedReply(link: Link, length: number): void {
+    if (this.#phase.kind !== 'connected') return;
+    const next = this.#phase.inFlight[0];
+    const xid = link.frames.peek(8)?.readInt32BE(4);
+    if (next === undefined || (xid !== undefined && xid !== next.xid)) return;
+    this.#phase.inFlight.shift();
+    next.request.onFailure(
+      new FrameTooLargeError(
+        `the reply to ${describe(next.request)} has ${length} bytes; frameBytesMax is ${this.#frameBytesMax}`,
+        { path: next.request.path },
+      ),
+    );
+  }
+
+  #onReply(phase: Connected, frame: Buffer): void {
+    const reader = new JuteReader(frame);
+    const { xid, zxid, err } = replyHeader.read(reader);
+    switch (xid) {
+      case SpecialXid.notification:
+        return this.#handler.onEvent(watcherEvent.read(reader));
+      case SpecialXid.ping:
+        return this.#touched(phase.pings.shift());
+      case SpecialXid.auth:
+        return this.#onAuthReply(phase, err);
+    }
+    const next = phase.inFlight[0];
+    if (next === undefined || next.xid !== xid) {
+      throw new Error(`the server answered xid ${xid} where ${next === undefined ? 'none' : next.xid} was due`);
+    }
+    phase.inFlight.shift();
+    if (zxid > this.#lastZxid) this.#lastZxid = zxid;
+    // These two say that the session, or this connection's hold of it, is no more.
+    if (err !== ErrorCode.SESSION_EXPIRED && err !== ErrorCode.SESSION_MOVED) this.#touched(next.sentAt);
+    if (!next.request.settled) this.#answer(next.request, err, reader);
+  }
+
+  #answer(request: SessionRequest, err: number, body: JuteReader): void {
+    try {
+      request.onReply(err, body);
+    } catch (error) {
+      request.onFailure(
+        new MarshallingFailedError(`the reply to ${describe(request)} can't be read`, {
+          path: request.path,
+          cause: error,
+        }),
+      );
+      throw error;
+    }
+  }
+
+  #onAuthReply(phase: Connected, err: number): void {
+    const credential = phase.credentials.shift();
+    if (err !== ErrorCode.OK) return this.#end('authFailed');
+    credential?.onAccepted();
+  }
+
+  /** The server has answered what was sent then, so it heard of the session then or later. */
+  #touched(sentAt: number | undefined): void {
+    if (sentAt !== undefined && sentAt > this.#lastContact) this.#lastContact = sentAt;
+  }
+
+  // Sending.
+
+  #askFlush(): void {
+    if (this.#flushAsked || this.#phase.kind !== 'connected') return;
+    this.#flushAsked = true;
+    this.#ports.clock.soon(() => {
+      this.#flushAsked = false;
+      this.#flush();
+    });
+  }
+
+  /** Sends all that waits. */
+  #flush(): void {
+    const phase = this.#phase;
+    if (phase.kind !== 'connected') return;
+    const sentAt = this.#ports.clock.now();
+    const queue = this.#queue;
+    this.#queue = [];
+    for (const request of queue) {
+      if (!request.settled) this.#writeRequest(phase, request, sentAt);
+      if (this.#writer.length >= WRITE_BYTES_MAX) this.#send(phase);
+    }
+    this.#send(phase);
+  }
+
+  #writeRequest(phase: Connected, request: SessionRequest, sentAt: number): void {
+    const mark = this.#writer.length;
+    const xid = this.#nextXid();
+    let problem: ZooKeeperError | undefined;
+    try {
+      const frame = this.#writer.startFrame();
+      requestHeader.write(this.#writer, { xid, type: request.opCode });
+      request.write(this.#writer);
+      this.#writer.endFrame(frame);
+      const length = this.#writer.length - mark - 4;
+      if (length > this.#frameBytesMax) {
+        problem = new FrameTooLargeError(
+          `the request ${describe(request)} has ${length} bytes; frameBytesMax is ${this.#frameBytesMax}`,
+          { path: request.path },
+        );
+      }
+    } catch (cause) {
+      // Types promise more than callers keep. One request must not take the others of its tick with it.
+      const { path } = request;
+      problem = new MarshallingFailedError(`the request ${describe(request)} can't be written`, { path, cause });
+    }
+    if (problem === undefined) {
+      phase.inFlight.push({ xid, request, sentAt });
+    } else {
+      this.#writer.rewind(mark);
+      request.onFailure(problem);
+    }
+  }
+
+  #writeCredential(phase: Connected, credential: Credential): void {
+    const { scheme, auth } = credential;
+    const frame = this.#writer.startFrame();
+    requestHeader.write(this.#writer, { xid: SpecialXid.auth, type: OpCode.auth });
+    operations.auth.request.write(this.#writer, { type: 0, scheme, auth });
+    this.#writer.endFrame(frame);
+    phase.credentials.push(credential);
+  }
+
+  #ping(phase: Connected): void {
+    this.#writeFrame(requestHeader, { xid: SpecialXid.ping, type: OpCode.ping });
+    phase.pings.push(this.#ports.clock.now());
+    this.#send(phase);
+  }
+
+  #writeFrame<T>(codec: Codec<T>, value: T): void {
+    const frame = this.#writer.startFrame();
+    codec.write(this.#writer, value);
+    this.#writer.endFrame(frame);
+  }
+
+  #send(phase: Connected): void {
+    if (this.#writer.length === 0) return;
+    phase.lastSent = this.#ports.clock.now();
+    phase.link.connection.write(this.#writer.take());
+  }
+
+  #nextXid(): Xid {
+    this.#xid = this.#xid === 0x7fff_ffff ? 1 : this.#xid + 1;
+    return toXid(this.#xid);
+  }
+
+  // Time.
+
+  /** Half of what a connection may be silent. Java's `ClientCnxn`: a second earlier where that leaves more than a second. */
+  #pingAfterMs(): number {
+    const half = this.#readTimeoutMs() / 2;
+    const early = half > 1000 ? Math.max(1000, half - 1000) : half;
+    return Math.min(early, PING_INTERVAL_MS_MAX);
+  }
+
+  #readTimeoutMs(): number {
+    return Math.floor((this.#timeoutMs * 2) / 3);
+  }
+
+  /** For opening a connection, and again for the server's first answer. */
+  #connectTimeoutMs(): number {
+    return Math.floor(this.#timeoutMs / this.#hosts.length);
+  }
+
+  #arm(): void {
+    this.#timer?.cancel();
+    this.#timer = undefined;
+    if (this.#phase.kind === 'over') return;
+    const delayMs = Math.max(0, this.#nextDeadline(this.#phase) - this.#ports.clock.now());
+    this.#timer = this.#ports.clock.after(delayMs, () => this.#onTimer());
+  }
+
+  /** Later ones are not armed anew when bytes come and go: the timer finds nothing due, and is set again. */
+  #nextDeadline(phase: Exclude<Phase, { kind: 'over' }>): number {
+    const until =
+      phase.kind === 'connected'
+        ? Math.min(phase.lastSent + this.#pingAfterMs(), phase.lastHeard + this.#readTimeoutMs(), this.leaseEnd)
+        : phase.until;
+    return Math.min(until, this.#closing?.until ?? Number.POSITIVE_INFINITY);
+  }
+
+  #onTimer(): void {
+    const now = this.#ports.clock.now();
+    const phase = this.#phase;
+    if (this.#closing !== undefined && now >= this.#closing.until) return this.#end('closed');
+    if (phase.kind === 'waiting' && now >= phase.until) {
+      this.#phase = this.#connect(phase.address);
+    } else if (phase.kind === 'connected') {
+      if (this.#dropIfOverdue(now)) return;
+      if (now >= this.leaseEnd) return this.#drop(phase.link, new Error('the server may have expired the session'));
+      if (now >= phase.lastSent + this.#pingAfterMs()) this.#ping(phase);
+    } else if (this.#dropIfOverdue(now)) {
+      return;
+    }
+    this.#arm();
+  }
+
+  /** Ends a connection that was silent for too long, whether a timer or late bytes bring it to light. */
+  #dropIfOverdue(now: number): boolean {
+    const phase = this.#phase;
+    switch (phase.kind) {
+      case 'opening':
+      case 'handshake':
+        if (now < phase.until) return false;
+        this.#drop(phase.link, new Error(`no ${phase.kind === 'opening' ? 'connection' : 'answer'} in time`));
+        return true;
+      case 'connected':
+        if (now < phase.lastHeard + this.#readTimeoutMs()) return false;
+        this.#drop(phase.link, new Error(`nothing heard from the server for ${now - phase.lastHeard} ms`));
+        return true;
+      default:
+        return false;
+    }
+  }
+
+  // Ending.
+
+  /** The connection, or the attempt, is over; the session is not. */
+  #drop(link: Link, error: Error): void {
+    if (!this.#isCurrent(link)) return;
+    link.connection.close();
+    this.#failures.set(hostName(link.address), error);
+    const unanswered = this.#takeUnanswered();
+    const { address, delayMs } = this.#nextHost();
+    this.#phase = { kind: 'waiting', address, until: this.#ports.clock.now() + delayMs };
+    const failures = new Map(this.#failures);
+    for (const request of unanswered) {
+      const { path } = request;
+      request.onFailure(
+        new ConnectionLossError(`connection lost: ${describe(request)}`, { path, cause: error, failures }),
+      );
+    }
+    this.#tell(KeeperState.Disconnected);
+    if (this.#closing !== undefined) this.#end('closed');
+    else this.#arm();
+  }
+
+  #end(reason: EndReason): void {
+    const phase = this.#phase;
+    const unanswered = this.#takeUnanswered();
+    this.#phase = { kind: 'over', reason };
+    this.#timer?.cancel();
+    if (phase.kind !== 'waiting' && phase.kind !== 'over') phase.link.connection.close();
+    for (const request of unanswered) request.onFailure(endError(reason, request));
+    for (const credential of this.#credentials) {
+      credential.onFailure(endError(reason, { opCode: OpCode.auth, path: undefined }));
+    }
+    this.#tell(END_STATE[reason]);
+    this.#closing?.onClosed();
+  }
+
+  /** All requests without an answer, in the order in which they were made. */
+  #takeUnanswered(): SessionRequest[] {
+    const inFlight = this.#phase.kind === 'connected' ? this.#phase.inFlight.map(({ request }) => request) : [];
+    const unanswered = [...inFlight, ...this.#queue].filter((request) => !request.settled);
+    this.#queue = [];
+    return unanswered;
+  }
+
+  /** Why nothing can be asked for any more, if so. */
+  #refusal(request: Pick<SessionRequest, 'opCode' | 'path'>): ZooKeeperError | undefined {
+    if (this.#phase.kind === 'over') return endError(this.#phase.reason, request);
+    return this.#closing === undefined ? undefined : endError('closed', request);
+  }
+
+  #tell(state: KeeperState): void {
+    if (state === this.#toldState) return;
+    this.#toldState = state;
+    this.#handler.onState(state);
+  }
+
+  #isCurrent(link: Link): boolean {
+    return this.#phase.kind !== 'waiting' && this.#phase.kind !== 'over' && this.#phase.link === link;
+  }
+
+  /** Round robin. The pause before it, as in Java's `ClientCnxn` and `StaticHostProvider`. */
+  #nextHost(): { readonly address: HostAddress; readonly delayMs: number } {
+    this.#hostIndex = (this.#hostIndex + 1) % this.#hosts.length;
+    const address = this.#hosts[this.#hostIndex];
+    if (address === undefined) throw new RangeError('a session needs at least one host');
+    const spreadMs = this.#hasReachedServer ? Math.floor(this.#ports.random() * RECONNECT_SPREAD_MS) : 0;
+    const sameHostMs = this.#hostIndex === this.#lastHostIndex ? SAME_HOST_MS : 0;
+    if (this.#lastHostIndex === -1) this.#lastHostIndex = 0;
+    return { address, delayMs: CLEAN_UP_MS + spreadMs + sameHostMs };
+  }
+}
+
+/** A server that ends a connection does not say why: what it means depends on when. */
+const CLOSED_BY_SERVER: { readonly [kind in Phase['kind']]?: string } = {
+  handshake: 'closed by the server before it answered (it serves no clients now, refuses more, or is behind)',
+};
+
+const END_STATE: Readonly<Record<EndReason, KeeperState>> = {
+  closed: KeeperState.Closed,
+  expired: KeeperState.Expired,
+  authFailed: KeeperState.AuthFailed,
+};
+
+function endError(reason: EndReason, request: Pick<SessionRequest, 'opCode' | 'path'>): ZooKeeperError {
+  const details = { path: request.path };
+  switch (reason) {
+    case 'closed':
+      return new ClientClosedError(`the client is closed: ${describe(request)}`, details);
+    case 'expired':
+      return new SessionExpiredError(`the session has expired: ${describe(request)}`, details);
+    case 'authFailed':
+      return new AuthFailedError(`the server did not accept the credentials: ${describe(request)}`, details);
+  }
+}
+
+const describe = ({ opCode, path }: Pick<SessionRequest, 'opCode' | 'path'>): string =>
+  path === undefined ? opCodeName(opCode) : `${opCodeName(opCode)} ${path}`;
+
+const toError = (thrown: unknown): Error => (thrown instanceof Error ? thrown : new Error(String(thrown)));
+
+/** Fisher–Yates. */
+function shuffle<T>(items: readonly T[], random: () => number): T[] {
+  const shuffled = [...items];
+  for (let i = shuffled.length - 1; i > 0; i--) {
+    const j = Math.floor(random() * (i + 1));
+    [shuffled[i], shuffled[j]] = [shuffled[j] as T, shuffled[i] as T];
+  }
+  return shuffled;
+}

@@ -1,0 +1,311 @@
+import { describe, expect, it, vi } from 'vitest';
+import { NoAuthError } from 'zookeeper-client-ts';
+import { toZxid } from 'zookeeper-protocol-ts';
+import { type FakeClient, FakeServers, SESSION_TIMEOUT_MS, settle } from './fake-client.fixture.ts';
+import { OwnedZnode, Ownership, OwnershipLostError, type OwnershipLostReason } from './ownership.ts';
+
+function grant(client: FakeClient, release: () => Promise<void> = async () => undefined): Ownership {
+  return new Ownership({
+    client: client.framework,
+    path: '/lock/mine',
+    token: toZxid(7n),
+    sessionId: client.sessionId,
+    id: 'me',
+    release,
+  });
+}
+
+/** Why it ended, without asking the signal itself: what a listener would have been told. */
+function listen(ownership: Ownership): { reason: OwnershipLostReason | undefined } {
+  const told: { reason: OwnershipLostReason | undefined } = { reason: undefined };
+  ownership.signal.addEventListener('abort', () => {
+    told.reason = (ownership.signal.reason as OwnershipLostError).reason;
+  });
+  return told;
+}
+
+function connectedClient(): FakeClient {
+  return new FakeServers().newClient().start();
+}
+
+describe('Ownership', () => {
+  it('is held while the session is confirmed', () => {
+    const ownership = grant(connectedClient());
+    expect(ownership.isHeld()).toBe(true);
+    expect(ownership.signal.aborted).toBe(false);
+    expect(ownership.signal.reason).toBeUndefined();
+    expect(() => ownership.signal.throwIfAborted()).not.toThrow();
+  });
+
+  it.each(['SUSPENDED', 'LOST', 'READ_ONLY'] as const)('ends when the client says %s', (state) => {
+    const client = connectedClient();
+    const ownership = grant(client);
+    const told = listen(ownership);
+    client.enter(state);
+    expect(told.reason).toBe(state);
+    expect(ownership.isHeld()).toBe(false);
+  });
+
+  it('rides out SUSPENDED under the session policy, until the lease ends', async () => {
+    const client = connectedClient();
+    client.errorPolicy = 'session';
+    const ownership = grant(client);
+    const told = listen(ownership);
+    client.enter('SUSPENDED');
+    expect(ownership.isHeld()).toBe(true);
+    await client.clock.advance(SESSION_TIMEOUT_MS - 1);
+    expect(told.reason).toBeUndefined();
+    await client.clock.advance(1);
+    expect(told.reason).toBe('LEASE_ENDED');
+  });
+
+  it('does not come back when the connection does', () => {
+    const client = connectedClient();
+    const ownership = grant(client);
+    client.enter('SUSPENDED');
+    client.reconnect();
+    expect(ownership.isHeld()).toBe(false);
+    expect(ownership.signal.aborted).toBe(true);
+  });
+
+  it('lasts as long as the server goes on confirming the session', async () => {
+    const client = connectedClient();
+    const ownership = grant(client);
+    const told = listen(ownership);
+    for (let round = 0; round < 5; round++) {
+      await client.clock.advance(SESSION_TIMEOUT_MS * 0.9);
+      client.renewLease();
+    }
+    expect(told.reason).toBeUndefined();
+    await client.clock.advance(SESSION_TIMEOUT_MS);
+    expect(told.reason).toBe('LEASE_ENDED');
+  });
+
+  describe('after the process was frozen for longer than the lease, before any timer could run', () => {
+    const frozen = () => {
+      const client = connectedClient();
+      const ownership = grant(client);
+      const told = listen(ownership);
+      client.clock.freeze(SESSION_TIMEOUT_MS);
+      return { ownership, told };
+    };
+
+    it('isHeld() is false at once', () => {
+      const { ownership, told } = frozen();
+      expect(ownership.isHeld()).toBe(false);
+      expect(told.reason).toBe('LEASE_ENDED');
+    });
+
+    it('signal.aborted is true at once, and the listeners have been told', () => {
+      const { ownership, told } = frozen();
+      expect(ownership.signal.aborted).toBe(true);
+      expect(told.reason).toBe('LEASE_ENDED');
+    });
+
+    it('signal.throwIfAborted() throws at once', () => {
+      const { ownership } = frozen();
+      expect(() => ownership.signal.throwIfAborted()).toThrow(OwnershipLostError);
+    });
+
+    it('signal.reason is there at once', () => {
+      const { ownership } = frozen();
+      expect(ownership.signal.reason).toMatchObject({
+        code: 'OWNERSHIP_LOST',
+        reason: 'LEASE_ENDED',
+        path: '/lock/mine',
+      });
+    });
+
+    it('what takes the signal finds it aborted', async () => {
+      const { ownership } = frozen();
+      expect(AbortSignal.any([ownership.signal]).aborted).toBe(true);
+      const { setTimeout: sleep } = await import('node:timers/promises');
+      await expect(sleep(60_000, undefined, { signal: frozen().ownership.signal })).rejects.toThrow();
+    });
+  });
+
+  it('ends when the client has another session, even before any state says so', () => {
+    const client = connectedClient();
+    const ownership = grant(client);
+    client.sessionId = new FakeServers().newClient().sessionId;
+    expect(ownership.signal.aborted).toBe(true);
+    expect(ownership.signal.reason).toMatchObject({ reason: 'LOST' });
+  });
+
+  it('ends when the client is closed', () => {
+    const client = connectedClient();
+    const ownership = grant(client);
+    const told = listen(ownership);
+    client.close();
+    expect(told.reason).toBe('CLIENT_CLOSED');
+  });
+
+  it('has ended from the beginning if it is made in doubt', () => {
+    const client = connectedClient();
+    client.clock.freeze(SESSION_TIMEOUT_MS);
+    expect(grant(client).isHeld()).toBe(false);
+  });
+
+  it('fires the signal before the znode is deleted, and deletes it once', async () => {
+    const steps: string[] = [];
+    const ownership = grant(connectedClient(), async () => void steps.push('deleted'));
+    ownership.signal.addEventListener('abort', () => steps.push('fired'));
+    await Promise.all([ownership.release(), ownership.release()]);
+    await ownership[Symbol.asyncDispose]();
+    expect(steps).toEqual(['fired', 'deleted']);
+    expect(ownership.signal.reason).toMatchObject({ reason: 'RELEASED' });
+  });
+
+  it('passes on that the znode could not be deleted', async () => {
+    const failure = new Error('no connection');
+    const ownership = grant(connectedClient(), () => Promise.reject(failure));
+    await expect(ownership.release()).rejects.toBe(failure);
+    expect(ownership.isHeld()).toBe(false);
+  });
+
+  it('keeps the first reason', () => {
+    const client = connectedClient();
+    const ownership = grant(client);
+    client.enter('SUSPENDED');
+    ownership.end('INTERRUPTED');
+    expect(ownership.signal.reason).toMatchObject({ reason: 'SUSPENDED' });
+  });
+
+  it('leaves neither timer nor listener behind', () => {
+    const client = connectedClient();
+    const on = vi.spyOn(client, 'on');
+    const ownership = grant(client);
+    expect(client.clock.alarms).toBe(1);
+    ownership.end('RELEASED');
+    expect(client.clock.alarms).toBe(0);
+    client.enter('SUSPENDED');
+    expect(on).toHaveBeenCalledTimes(2);
+    expect(ownership.signal.reason).toMatchObject({ reason: 'RELEASED' });
+  });
+});
+
+describe('OwnedZnode', () => {
+  async function owned() {
+    const servers = new FakeServers();
+    const client = servers.newClient().start();
+    const created = await client.framework.create().storingStat().forPath('/lock/lock-');
+    return { servers, client, path: created.path, znode: new OwnedZnode(client.framework, created, { id: 'me' }) };
+  }
+
+  it('grants with the czxid as token, to the session that owns the znode', async () => {
+    const { servers, client, path, znode } = await owned();
+    const ownership = await znode.claim();
+    expect(ownership?.isHeld()).toBe(true);
+    expect(ownership?.token).toBe(servers.read(path).stat.czxid);
+    expect(ownership?.sessionId).toBe(client.sessionId);
+  });
+
+  it('grants nothing on a znode that an earlier session left behind', async () => {
+    const { servers, client, path, znode } = await owned();
+    client.lose();
+    expect(servers.znodes.has(path)).toBe(true);
+    expect(await znode.claim()).toBeUndefined();
+  });
+
+  it('grants nothing on a znode that is gone', async () => {
+    const { servers, path, znode } = await owned();
+    servers.delete(path);
+    expect(await znode.claim()).toBeUndefined();
+  });
+
+  it('grants nothing on a znode that was deleted while the answer was on its way', async () => {
+    const { servers, client, path, znode } = await owned();
+    client.onAnswer = (operation) => {
+      client.onAnswer = () => undefined;
+      if (operation === 'getData') servers.delete(path);
+    };
+    expect(await znode.claim()).toBeUndefined();
+  });
+
+  it('ends the ownership when somebody else deletes the znode', async () => {
+    const { servers, path, znode } = await owned();
+    const ownership = await znode.claim();
+    servers.delete(path);
+    expect(ownership?.signal.reason).toMatchObject({ reason: 'NODE_DELETED' });
+  });
+
+  it('still notices the deletion after somebody has written to the znode', async () => {
+    const { servers, path, znode } = await owned();
+    const ownership = await znode.claim();
+    servers.setData(path, '__REVOKE__');
+    await settle();
+    expect(ownership?.isHeld()).toBe(true);
+    servers.delete(path);
+    expect(ownership?.signal.reason).toMatchObject({ reason: 'NODE_DELETED' });
+  });
+
+  it('ends the ownership when the znode can not be watched again', async () => {
+    const { servers, client, path, znode } = await owned();
+    const ownership = await znode.claim();
+    client.onAnswer = () => Promise.reject(new Error('not permitted'));
+    servers.setData(path, 'x');
+    await settle();
+    expect(ownership?.signal.reason).toMatchObject({ reason: 'UNVERIFIED' });
+  });
+
+  it('has one watch on its znode, however often it is claimed', async () => {
+    const { servers, client, path, znode } = await owned();
+    for (let outage = 0; outage < 3; outage++) {
+      expect((await znode.claim())?.isHeld()).toBe(true);
+      client.enter('SUSPENDED');
+      client.reconnect();
+    }
+    expect(servers.watches.filter((watch) => watch.path === path)).toHaveLength(1);
+  });
+
+  it('a handle of an earlier claim gives nothing back', async () => {
+    const { servers, client, path, znode } = await owned();
+    const earlier = await znode.claim();
+    client.enter('SUSPENDED');
+    client.reconnect();
+    const present = await znode.claim();
+    await earlier?.release();
+    expect(present?.isHeld()).toBe(true);
+    await present?.release();
+    expect(servers.znodes.has(path)).toBe(false);
+  });
+
+  it('without a connection, release does not wait: the znode is deleted when there is one again', async () => {
+    const { servers, client, path, znode } = await owned();
+    const ownership = await znode.claim();
+    client.enter('SUSPENDED');
+    await ownership?.release();
+    expect(servers.znodes.has(path)).toBe(true);
+    client.reconnect();
+    await settle();
+    expect(servers.znodes.has(path)).toBe(false);
+  });
+
+  it('release stops waiting when the connection breaks', async () => {
+    const { client, znode } = await owned();
+    const ownership = await znode.claim();
+    client.onAnswer = (operation) => (operation === 'delete' ? new Promise(() => undefined) : undefined);
+    const released = ownership?.release();
+    await settle();
+    client.enter('SUSPENDED');
+    await released;
+  });
+
+  it('release passes on that the server refuses to delete the znode', async () => {
+    const { client, znode } = await owned();
+    const ownership = await znode.claim();
+    const refused = new NoAuthError('not permitted');
+    client.onRequest = () => {
+      throw refused;
+    };
+    await expect(ownership?.release()).rejects.toBe(refused);
+  });
+
+  it('needs no server to be released once the client is closed', async () => {
+    const { client, znode } = await owned();
+    const ownership = await znode.claim();
+    client.close();
+    await ownership?.release();
+    expect(client.requests.filter((request) => request.startsWith('delete'))).toEqual([]);
+  });
+});

@@ -1,0 +1,336 @@
+/**
+ * What a recipe gives out when it grants something: a lock, a leadership, a lease. Ownership rests on one ephemeral znode
+ * of ours and ends with it, so all recipes share this one handle, and no recipe decides by itself whether it still holds.
+ *
+ * What must always hold:
+ * - While `isHeld()` is true nobody else can have been granted the same thing: the server has confirmed our session within
+ *   its timeout, counted from when the confirmed request was sent, and our znode was there when it was last looked at.
+ * - The signal has fired before anybody else can own. It never un-fires: who holds again has a new handle.
+ * - All of that is computed at the call from the clock and the client, not remembered from the last event. A process that
+ *   was frozen, or an event loop that was blocked, gets the truth from its first question.
+ *
+ * No client can close the last gap: between the question and the effect of what is done next, anything may happen; and a
+ * server that is cut off from its leader may go on to confirm a session for a while. Hence the token, which rises with each
+ * grant: a store that remembers the highest token it has seen, and refuses lower ones, is safe against all of it.
+ *
+ * Lessons of the original: CURATOR-604, 620, 653, 696 (a znode of an earlier session is not ours), 537 (the token is that of
+ * the znode that won), 206, 465 (holders must be told), 678 (a pending clean-up stays visible).
+ */
+import {
+  ClientClosedError,
+  ConnectionLossError,
+  type CreatedZnode,
+  type CuratorFramework,
+  EventType,
+  isRetryable,
+  NoNodeError,
+  type SessionId,
+  type Stat,
+  type Timer,
+  type WatchedEvent,
+  ZooKeeperError,
+  type Zxid,
+} from 'zookeeper-client-ts';
+
+/**
+ * Why an ownership ended:
+ * - `SUSPENDED`: the connection is gone, and the client's error policy doesn't ride that out;
+ * - `READ_ONLY`: the server is cut off from the quorum, which may end the session behind its back;
+ * - `LOST`: the session is over;
+ * - `LEASE_ENDED`: the server has not confirmed the session for its whole timeout, and may have ended it;
+ * - `NODE_DELETED`: somebody else deleted our znode;
+ * - `UNVERIFIED`: somebody wrote to our znode, and it could not be read and watched again;
+ * - `INTERRUPTED`: the recipe asked the holder to stop; the znode stays until `release()`;
+ * - `RELEASED`: the holder, or closing the recipe, gave it up;
+ * - `CLIENT_CLOSED`: the client was closed, and the session with it.
+ */
+export type OwnershipLostReason =
+  | 'SUSPENDED'
+  | 'READ_ONLY'
+  | 'LOST'
+  | 'LEASE_ENDED'
+  | 'NODE_DELETED'
+  | 'UNVERIFIED'
+  | 'INTERRUPTED'
+  | 'RELEASED'
+  | 'CLIENT_CLOSED';
+
+/** The reason of an {@link Ownership}'s signal: what was held is held no more. */
+export class OwnershipLostError extends ZooKeeperError {
+  override readonly name = 'OwnershipLostError';
+  override readonly code = 'OWNERSHIP_LOST';
+  readonly reason: OwnershipLostReason;
+
+  constructor(path: string, reason: OwnershipLostReason) {
+    super(`${path} is no longer held: ${explanations[reason]}`, { path });
+    this.reason = reason;
+  }
+}
+
+const explanations: Readonly<Record<OwnershipLostReason, string>> = {
+  SUSPENDED: 'the connection to the servers is gone',
+  READ_ONLY: 'the server is cut off from its quorum',
+  LOST: 'the session is over',
+  LEASE_ENDED: 'the server has not confirmed the session for its whole timeout',
+  NODE_DELETED: 'somebody else deleted the znode',
+  UNVERIFIED: 'somebody wrote to the znode, and it could not be read again',
+  INTERRUPTED: 'the holder was asked to stop',
+  RELEASED: 'it was released',
+  CLIENT_CLOSED: 'the client was closed',
+};
+
+/** What {@link Ownership} rests on. */
+export interface Grant {
+  readonly client: CuratorFramework;
+  readonly path: string;
+  /** The czxid of the znode. */
+  readonly token: Zxid;
+  readonly sessionId: SessionId;
+  readonly id: string;
+  /** Deletes the znode; called at most once. */
+  readonly release: () => Promise<void>;
+}
+
+/** Something held, and the means to notice that it isn't any more. Made by recipes. */
+export class Ownership implements AsyncDisposable {
+  /** Our znode. */
+  readonly path: string;
+  /** Fencing token: the czxid of our znode. Whoever is granted the same thing later has a higher one. */
+  readonly token: Zxid;
+  /** The session that owns our znode. */
+  readonly sessionId: SessionId;
+  /** What the holder calls itself in the data of its znode; empty if it has no name. */
+  readonly id: string;
+  /**
+   * Fires when ownership has ended or is in doubt, always before somebody else can own; its reason is an
+   * {@link OwnershipLostError}. `aborted`, `reason` and `throwIfAborted()` look at the clock when they are called; what is
+   * derived from the signal (`AbortSignal.any`, listeners) learns of the end by an event, as soon as the event loop runs.
+   */
+  readonly signal: AbortSignal;
+
+  readonly #client: CuratorFramework;
+  readonly #controller = new AbortController();
+  readonly #deleteZnode: () => Promise<void>;
+  readonly #subscriptions: readonly (() => void)[];
+  #leaseTimer: Timer | undefined;
+  #ended = false;
+  #released: Promise<void> | undefined;
+
+  /** For recipes: {@link OwnedZnode.claim} makes it when the server has confirmed the znode. It may have ended already. */
+  constructor({ client, path, token, sessionId, id, release }: Grant) {
+    this.#client = client;
+    this.path = path;
+    this.token = token;
+    this.sessionId = sessionId;
+    this.id = id;
+    this.#deleteZnode = release;
+    this.signal = askFirst(this.#controller.signal, () => this.#endIfInDoubt());
+    this.#subscriptions = [
+      client.on('state', () => this.#endIfInDoubt()),
+      client.on('lifecycle', () => this.#endIfInDoubt()),
+    ];
+    this.#watchLease();
+  }
+
+  /** Whether it is held at this moment. The answer ages: check `signal`, and hand `token` to what you write to. */
+  isHeld(): boolean {
+    this.#endIfInDoubt();
+    return !this.#ended;
+  }
+
+  /**
+   * Gives it up: fires the signal, then deletes the znode. Resolves when it is gone; without a connection at once, and then
+   * the client deletes it when it has one again (until then, or until the session ends, others wait behind it). May be called
+   * again, also after ownership was lost, for the znode may still be there. Rejects only with what the server refused.
+   */
+  release(): Promise<void> {
+    this.end('RELEASED');
+    this.#released ??= this.#deleteZnode();
+    return this.#released;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.release();
+  }
+
+  /** For recipes: fires the signal, and leaves the znode in place until {@link release}. Nothing happens the second time. */
+  end(reason: OwnershipLostReason): void {
+    if (this.#ended) return;
+    // Set first: whoever is told by the signal must find it ended, and must not get here again.
+    this.#ended = true;
+    this.#leaseTimer?.cancel();
+    for (const unsubscribe of this.#subscriptions) unsubscribe();
+    this.#controller.abort(new OwnershipLostError(this.path, reason));
+  }
+
+  #endIfInDoubt(): void {
+    if (this.#ended) return;
+    const doubt = this.#doubt();
+    if (doubt !== undefined) this.end(doubt);
+  }
+
+  #doubt(): OwnershipLostReason | undefined {
+    const { lifecycle, state, sessionId, leaseEnd, clock } = this.#client;
+    if (lifecycle === 'STOPPED') return 'CLIENT_CLOSED';
+    if (state === 'LOST') return 'LOST';
+    if (state === 'READ_ONLY') return 'READ_ONLY';
+    if (state === undefined || this.#client.isErrorState(state)) return 'SUSPENDED';
+    if (sessionId !== this.sessionId) return 'LOST';
+    return clock.now() < leaseEnd ? undefined : 'LEASE_ENDED';
+  }
+
+  /** Every answer of the server moves the end of the lease: look again when the one known now has come. */
+  #watchLease(): void {
+    this.#endIfInDoubt();
+    if (this.#ended) return;
+    const { leaseEnd, clock } = this.#client;
+    this.#leaseTimer = clock.after(leaseEnd - clock.now(), () => this.#watchLease());
+  }
+}
+
+/** Resolves when the ownership has ended. */
+export const whenEnded = ({ signal }: Ownership): Promise<void> =>
+  new Promise((resolve) => {
+    signal.addEventListener('abort', () => resolve(), { once: true });
+    if (signal.aborted) resolve();
+  });
+
+/**
+ * Makes a signal that asks `check` whether it should have been aborted, before it says that it isn't.
+ *
+ * Without that, a signal is only as true as the last event that was dealt with. Take a holder that computes for longer than
+ * its lease, or whose process is stopped for a while: when it runs again, its own code may come before our timer, which is
+ * as overdue, and would read `aborted === false` long after another was granted the same thing. So this instance gets own
+ * properties in front of those of `AbortSignal.prototype`, which whoever takes a signal reads before it begins to listen.
+ */
+function askFirst(signal: AbortSignal, check: () => void): AbortSignal {
+  const inherited = (name: 'aborted' | 'reason'): PropertyDescriptor => ({
+    get: () => {
+      check();
+      return Reflect.get(AbortSignal.prototype, name, signal);
+    },
+  });
+  return Object.defineProperties(signal, {
+    aborted: inherited('aborted'),
+    reason: inherited('reason'),
+    throwIfAborted: {
+      value: () => {
+        check();
+        AbortSignal.prototype.throwIfAborted.call(signal);
+      },
+    },
+  });
+}
+
+/** An ephemeral znode that this process has created, on which ownership can be claimed, again and again, while it lives. */
+export class OwnedZnode {
+  readonly path: string;
+  /** The session that it lives and dies with. */
+  readonly sessionId: SessionId;
+  readonly #client: CuratorFramework;
+  readonly #id: string;
+  /** The latest claim's. The ones before have ended. */
+  #ownership: Ownership | undefined;
+  /** One watch at a time: it outlives outages and claims, so asking for another each time would pile them up. */
+  #isWatched = false;
+  /** Present from when we have given the znode up, although it may still be there. */
+  #deletion: Promise<void> | undefined;
+
+  constructor(client: CuratorFramework, { path, stat }: CreatedZnode, { id }: { readonly id: string }) {
+    this.#client = client;
+    this.path = path;
+    this.sessionId = stat.ephemeralOwner;
+    this.#id = id;
+  }
+
+  /**
+   * Asks the server for the znode and for a watch on it. Undefined if it is gone, or belongs to a session that isn't the
+   * present one: after a session is lost on this side, the server may show its znodes for a while (CURATOR-604, 696).
+   * The handle has already ended if the connection broke meanwhile.
+   */
+  async claim({ signal }: { signal?: AbortSignal } = {}): Promise<Ownership | undefined> {
+    this.#ownership?.end('RELEASED');
+    let stat = await this.#readAndWatch(signal);
+    // The watch fired before we got to see the answer, which is thereby out of date.
+    while (stat !== undefined && !this.#isWatched) stat = await this.#readAndWatch(signal);
+    if (stat === undefined || stat.ephemeralOwner !== this.#client.sessionId || this.#deletion !== undefined)
+      return undefined;
+    const ownership = new Ownership({
+      client: this.#client,
+      path: this.path,
+      token: stat.czxid,
+      sessionId: stat.ephemeralOwner,
+      id: this.#id,
+      // A handle of an earlier claim has nothing to give back: the znode now carries the present one.
+      release: async () => (this.#ownership === ownership ? this.delete() : undefined),
+    });
+    this.#ownership = ownership;
+    return ownership;
+  }
+
+  /**
+   * Ends the ownership and deletes the znode, whichever session it belongs to. Can't be cancelled (CURATOR-205). Settles as
+   * {@link Ownership.release} does.
+   */
+  delete(): Promise<void> {
+    this.#deletion ??= this.#delete();
+    return this.#deletion;
+  }
+
+  async #delete(): Promise<void> {
+    this.#ownership?.end('RELEASED');
+    // A closed client has closed its session, and the server has deleted the znode with it.
+    if (this.#client.lifecycle === 'STOPPED') return;
+    // Whoever gives something up can't hurry the servers: without a connection the client finishes it in the background.
+    const offline = new AbortController();
+    const onState = () => {
+      if (!this.#client.connected)
+        offline.abort(new ConnectionLossError(`not connected: ${this.path} is deleted later`));
+    };
+    const unsubscribe = this.#client.on('state', onState);
+    onState();
+    try {
+      await this.#client.delete(this.path, { guaranteed: true, quietly: true, signal: offline.signal });
+    } catch (error) {
+      if (!isRetryable(error) && !(error instanceof ClientClosedError)) throw error;
+    } finally {
+      unsubscribe();
+    }
+  }
+
+  /** Undefined if there is no such znode. */
+  async #readAndWatch(signal?: AbortSignal): Promise<Stat | undefined> {
+    const options = { ...(signal && { signal }), ...(!this.#isWatched && { watcher: this.#onEvent }) };
+    const wasWatched = this.#isWatched;
+    // Before the request, so that an event that overtakes our waking up is not forgotten.
+    this.#isWatched = true;
+    try {
+      return (await this.#client.getData(this.path, options)).stat;
+    } catch (error) {
+      if (!wasWatched) this.#isWatched = false;
+      if (error instanceof NoNodeError) return undefined;
+      throw error;
+    }
+  }
+
+  readonly #onEvent = (event: WatchedEvent): void => {
+    // Connection events don't use up the watch; the handle learns of them from the client's state.
+    if (event.type === EventType.None) return;
+    this.#isWatched = false;
+    if (event.type === EventType.NodeDeleted) this.#ownership?.end('NODE_DELETED');
+    else this.#lookAgain();
+  };
+
+  /** Somebody wrote to our znode, and the watch is used up: asks for a new one. */
+  #lookAgain(): void {
+    const ownership = this.#ownership;
+    if (ownership === undefined || !ownership.isHeld()) return;
+    this.#readAndWatch().then(
+      (stat) => {
+        if (stat === undefined) ownership.end('NODE_DELETED');
+      },
+      // Without a watch we would not see it deleted, so it isn't safely ours; the recipe may claim it again.
+      () => ownership.end('UNVERIFIED'),
+    );
+  }
+}

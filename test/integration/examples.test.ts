@@ -1,0 +1,61 @@
+/** The examples run, and the code in the README is one of them. Runs what `npm run build` made. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, it } from 'vitest';
+
+const pathOf = (file: string): string => fileURLToPath(new URL(`../../${file}`, import.meta.url));
+
+async function run(script: string, env: Record<string, string> = {}): Promise<{ code: number | null; output: string }> {
+  const folder = await mkdtemp(join(tmpdir(), 'example-'));
+  try {
+    const child = spawn(process.execPath, [pathOf(script)], { cwd: folder, env: { ...process.env, ...env } });
+    let output = '';
+    for (const stream of [child.stdout, child.stderr]) stream.on('data', (bytes) => (output += String(bytes)));
+    const [code] = await once(child, 'close');
+    return { code: code as number | null, output };
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+}
+
+describe('the quick start', () => {
+  it('leads, and ends by itself', async () => {
+    const { code, output } = await run('examples/dist/quick-start.js');
+    expect(output).toMatch(/^leading, with fencing token \d+\nleading no more\n$/);
+    expect(code).toBe(0);
+  });
+
+  it('is the code in the README', async () => {
+    const [, code] = /```ts\n([\s\S]*?)```/.exec(await readFile(pathOf('README.md'), 'utf8')) ?? [];
+    expect(code).toBe(await readFile(pathOf('examples/quick-start.ts'), 'utf8'));
+  });
+});
+
+describe('the main job', () => {
+  it('shows a take-over after a kill within session timeout and two ticks, and a hand-over, and ends by itself', async () => {
+    const { code, output } = await run('examples/dist/start.js');
+    expect(code, output).toBe(0);
+    const [, killed, heir] =
+      /(\w+) is the first leader[\s\S]*?\n\s+[\d.]+ s\s+(\w+) took over [\d.]+ s after the kill/.exec(output) ?? [];
+    expect(heir).not.toBe(killed);
+    expect(output.match(/joined with \/MASTER_SELECTOR\/create_order\d{10}/g)).toHaveLength(3);
+    expect(output).toMatch(/session 0x[0-9a-f]+ expires/);
+    expect(output).toMatch(/took over \d+ ms after \w+ gave up/);
+  }, 60_000);
+
+  it('ends with a message that names the host and the reason when nobody is there', async () => {
+    const { code, output } = await run('examples/dist/start.js', { CONNECT: '127.0.0.1:1' });
+    expect(code).toBe(1);
+    expect(output).toMatch(/no connection to 127\.0\.0\.1:1 .*ECONNREFUSED/);
+  }, 60_000);
+
+  it('ends with a message that names what is wrong with a mistyped connect string', async () => {
+    const { code, output } = await run('examples/dist/start.js', { CONNECT: 'localhost:port' });
+    expect(code).toBe(1);
+    expect(output).toMatch(/connect string "localhost:port": .*host:port/);
+  });
+});
