@@ -25,10 +25,11 @@ import { CreateBuilder, type CreateOptions, createZnode } from './operations/cre
 import { createPath } from './operations/create-path.ts';
 import { DeleteBuilder, type DeleteOptions, deleteZnode } from './operations/delete.ts';
 import { ExistsBuilder, existsZnode } from './operations/exists.ts';
-import { GetChildrenBuilder, getZnodeChildren } from './operations/get-children.ts';
-import { GetDataBuilder, getZnodeData, type ZnodeData } from './operations/get-data.ts';
+import { getZnodeChildren, type ZnodeChildren } from './operations/get-children.ts';
+import { getZnodeData, type ZnodeData } from './operations/get-data.ts';
 import { Namespace } from './operations/namespace.ts';
 import type { OperationScope } from './operations/operation-scope.ts';
+import { ReadBuilder } from './operations/read-builder.ts';
 import type { ReadOptions } from './operations/read-options.ts';
 import { SetDataBuilder, type SetDataOptions, setZnodeData } from './operations/set-data.ts';
 import { ExponentialBackoffRetry, isRefused, type RetryPolicy } from './retry.ts';
@@ -342,12 +343,12 @@ export class CuratorFramework implements AsyncDisposable {
   }
 
   /** A znode's data. */
-  getData(): GetDataBuilder;
+  getData(): ReadBuilder<ZnodeData, Buffer>;
   getData(path: string, options?: ReadOptions): Promise<ZnodeData>;
-  getData(path?: string, options: ReadOptions = {}): GetDataBuilder | Promise<ZnodeData> {
+  getData(path?: string, options: ReadOptions = {}): ReadBuilder<ZnodeData, Buffer> | Promise<ZnodeData> {
     if (path !== undefined) return getZnodeData(this.#scope, path, options);
     this.#connection.assertStarted();
-    return new GetDataBuilder(this.#scope, (read) => read.data);
+    return new ReadBuilder(this.#scope, getZnodeData, (read) => read.data);
   }
 
   /** Replaces a znode's data; resolves to its new `Stat`. */
@@ -364,12 +365,12 @@ export class CuratorFramework implements AsyncDisposable {
   }
 
   /** The names of a znode's children. */
-  getChildren(): GetChildrenBuilder;
+  getChildren(): ReadBuilder<ZnodeChildren, string[]>;
   getChildren(path: string, options?: ReadOptions): Promise<string[]>;
-  getChildren(path?: string, options: ReadOptions = {}): GetChildrenBuilder | Promise<string[]> {
+  getChildren(path?: string, options: ReadOptions = {}): ReadBuilder<ZnodeChildren, string[]> | Promise<string[]> {
     if (path !== undefined) return getZnodeChildren(this.#scope, path, options).then((read) => read.children);
     this.#connection.assertStarted();
-    return new GetChildrenBuilder(this.#scope, (read) => read.children);
+    return new ReadBuilder(this.#scope, getZnodeChildren, (read) => read.children);
   }
 
   /** Lets the server catch up with the leader: what was written before, by anyone, is seen by the reads that follow. */

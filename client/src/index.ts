@@ -72,9 +72,10 @@ export { type Attempt, type FrameworkEvents, IllegalStateError, type Lifecycle }
 export type { CreateBuilder, CreatedZnode, CreateOptions } from './operations/create.ts';
 export type { DeleteBuilder, DeleteOptions } from './operations/delete.ts';
 export type { ExistsBuilder } from './operations/exists.ts';
-export type { GetChildrenBuilder, ZnodeChildren } from './operations/get-children.ts';
-export type { GetDataBuilder, ZnodeData } from './operations/get-data.ts';
+export type { ZnodeChildren } from './operations/get-children.ts';
+export type { ZnodeData } from './operations/get-data.ts';
 export { protectedIdOf, withoutProtection } from './operations/protection.ts';
+export type { ReadBuilder } from './operations/read-builder.ts';
 export type { ReadOptions } from './operations/read-options.ts';
 export type { SetDataBuilder, SetDataOptions } from './operations/set-data.ts';
 export {

@@ -1,6 +1,5 @@
 /** getChildren: the names of a znode's children (Curator's `GetChildrenBuilder`). */
 import type { Stat } from 'zookeeper-protocol-ts';
-import type { Watcher } from '../watch/watch-registry.ts';
 import type { OperationScope } from './operation-scope.ts';
 import { type ReadOptions, toCallOptions } from './read-options.ts';
 
@@ -20,39 +19,4 @@ export async function getZnodeChildren(
   const target = scope.namespace.toServer(path);
   const call = toCallOptions(scope, options);
   return scope.retry((zk) => zk.getChildren(target, call), options.signal);
-}
-
-/** Fluent form of {@link ReadOptions} for getChildren; `forPath` does it. */
-export class GetChildrenBuilder<Result = string[]> {
-  readonly #scope: OperationScope;
-  readonly #toResult: (read: ZnodeChildren) => Result;
-  #options: ReadOptions;
-
-  constructor(scope: OperationScope, toResult: (read: ZnodeChildren) => Result, options: ReadOptions = {}) {
-    this.#scope = scope;
-    this.#toResult = toResult;
-    this.#options = options;
-  }
-
-  usingWatcher(watcher: Watcher): this {
-    return this.#with({ watcher });
-  }
-
-  withSignal(signal: AbortSignal): this {
-    return this.#with({ signal });
-  }
-
-  /** `forPath` then resolves to the names and the znode's own `Stat`. */
-  storingStat(): GetChildrenBuilder<ZnodeChildren> {
-    return new GetChildrenBuilder(this.#scope, (read) => read, this.#options);
-  }
-
-  async forPath(path: string): Promise<Result> {
-    return this.#toResult(await getZnodeChildren(this.#scope, path, this.#options));
-  }
-
-  #with(options: ReadOptions): this {
-    this.#options = { ...this.#options, ...options };
-    return this;
-  }
 }
