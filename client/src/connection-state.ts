@@ -44,6 +44,8 @@ export type ConnectionStateInput =
   | { readonly kind: 'disconnected' }
   /** The session is over: a server has said so, or it was ended from this side. */
   | { readonly kind: 'expired' }
+  /** The servers have refused the client's credentials: the session is over, and there will be no other soon. */
+  | { readonly kind: 'authFailed' }
   /** No server has confirmed the session for its whole timeout: it may be over. */
   | { readonly kind: 'leaseEnded' };
 
@@ -66,6 +68,7 @@ export class ConnectionStateChart {
       case 'disconnected':
         return this.#state === 'LOST' ? [] : this.#enter('SUSPENDED');
       case 'expired':
+      case 'authFailed':
       case 'leaseEnded':
         return this.#enter('LOST');
     }

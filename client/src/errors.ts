@@ -12,13 +12,14 @@
  *
  * ZooKeeper's `KeeperException`.
  */
-import { ErrorCode } from 'zookeeper-protocol-ts';
+import { ErrorCode, errorCodeName } from 'zookeeper-protocol-ts';
 
 export interface ErrorDetails {
   /** The path as the caller gave it: without the chroot. */
   readonly path?: string | undefined;
   readonly cause?: unknown;
   readonly code?: string;
+  readonly operationCodes?: readonly string[] | undefined;
 }
 
 /** The root of all that this package throws. Itself thrown only for a code that this version doesn't know. */
@@ -27,11 +28,17 @@ export class ZooKeeperError extends Error {
   /** A name of `ErrorCode`, one of the client's own, or the number of an unknown code. */
   readonly code: string;
   readonly path: string | undefined;
+  /**
+   * Of a multi that was refused, what the server said of each of its operations, in their order: `'OK'` for those before the one
+   * that failed, its own code, and `'RUNTIME_INCONSISTENCY'` for those behind it. None of them was applied.
+   */
+  readonly operationCodes: readonly string[] | undefined;
 
-  constructor(message: string, { path, cause, code = 'UNKNOWN' }: ErrorDetails = {}) {
+  constructor(message: string, { path, cause, code = 'UNKNOWN', operationCodes }: ErrorDetails = {}) {
     super(message, cause === undefined ? undefined : { cause });
     this.code = code;
     this.path = path;
+    this.operationCodes = operationCodes;
   }
 }
 
@@ -131,6 +138,24 @@ export class QuotaExceededError extends ZooKeeperError {
 export class ThrottledOpError extends ZooKeeperError {
   override readonly name = 'ThrottledOpError';
   override readonly code = 'THROTTLED_OP';
+}
+
+/** The servers are not set up to be reconfigured. */
+export class ReconfigDisabledError extends ZooKeeperError {
+  override readonly name = 'ReconfigDisabledError';
+  override readonly code = 'RECONFIG_DISABLED';
+}
+
+/** Another reconfiguration is under way. */
+export class ReconfigInProgressError extends ZooKeeperError {
+  override readonly name = 'ReconfigInProgressError';
+  override readonly code = 'RECONFIG_IN_PROGRESS';
+}
+
+/** The new configuration would have no quorum that is connected and up to date. */
+export class NewConfigNoQuorumError extends ZooKeeperError {
+  override readonly name = 'NewConfigNoQuorumError';
+  override readonly code = 'NEW_CONFIG_NO_QUORUM';
 }
 
 /** The session is used through another connection by now. The request was not executed. */
@@ -240,17 +265,20 @@ const refusals = new Map<number, readonly [ErrorClass, string]>([
   [ErrorCode.EPHEMERAL_ON_LOCAL_SESSION, [EphemeralOnLocalSessionError, 'a local session has no ephemerals']],
   [ErrorCode.NO_WATCHER, [NoWatcherError, 'no such watch']],
   [ErrorCode.QUOTA_EXCEEDED, [QuotaExceededError, 'quota exceeded']],
+  [ErrorCode.RECONFIG_DISABLED, [ReconfigDisabledError, 'the servers do not allow reconfiguration']],
+  [ErrorCode.RECONFIG_IN_PROGRESS, [ReconfigInProgressError, 'another reconfiguration is under way']],
+  [ErrorCode.NEW_CONFIG_NO_QUORUM, [NewConfigNoQuorumError, 'the new configuration has no quorum']],
   [ErrorCode.THROTTLED_OP, [ThrottledOpError, 'the server is overloaded']],
 ]);
 
 /** The error for a code on the wire. Codes that this version doesn't know become a plain {@link ZooKeeperError} with the number. */
-export function errorFromCode(code: number, path?: string): ZooKeeperError {
+export function errorFromCode(code: number, path?: string, operationCodes?: readonly string[]): ZooKeeperError {
   const where = path === undefined ? '' : `: ${path}`;
   const refusal = refusals.get(code);
   if (refusal !== undefined) {
     const [ErrorOfCode, text] = refusal;
-    return new ErrorOfCode(`${text}${where}`, { path });
+    return new ErrorOfCode(`${text}${where}`, { path, operationCodes });
   }
-  const name = Object.entries(ErrorCode).find(([, known]) => known === code)?.[0] ?? String(code);
-  return new ZooKeeperError(`error ${name}${where}`, { path, code: name });
+  const name = errorCodeName(code) ?? String(code);
+  return new ZooKeeperError(`error ${name}${where}`, { path, code: name, operationCodes });
 }

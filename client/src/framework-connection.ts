@@ -10,18 +10,22 @@
  * - Whatever waits here ends when the client is closed or its own signal fires, and leaves no timer behind.
  */
 import debug from 'debug';
-import { KeeperState, NO_SESSION, type SessionId, toHex } from 'zookeeper-protocol-ts';
+import { EventType, KeeperState, NO_SESSION, type SessionId, toHex } from 'zookeeper-protocol-ts';
 import {
   type ConnectionState,
   ConnectionStateChart,
   type ConnectionStateInput,
   isConnectedState,
 } from './connection-state.ts';
-import { ClientClosedError, ConnectionLossError, ZooKeeperError } from './errors.ts';
+import type { EnsembleProvider } from './ensemble/ensemble-provider.ts';
+import { EnsembleTracker } from './ensemble/ensemble-tracker.ts';
+import { AuthFailedError, ClientClosedError, ConnectionLossError, ZooKeeperError } from './errors.ts';
 import { EventSource } from './event-source.ts';
 import { onAbort } from './on-abort.ts';
 import { isRetryable, type RetryPolicy } from './retry.ts';
+import { parseConnectString } from './session/connect-string.ts';
 import type { Clock, Ports, Timer } from './session/transport.ts';
+import type { WatchedEvent } from './watch/watch-registry.ts';
 import { ZooKeeper } from './zookeeper.ts';
 
 const log = debug('zookeeper:framework');
@@ -35,6 +39,8 @@ export type FrameworkEvents = {
   /** A failure in the background, where no caller waits. Without a listener it goes to `DEBUG=zookeeper:framework`. */
   readonly error: readonly [error: unknown];
   readonly lifecycle: readonly [lifecycle: Lifecycle];
+  /** What a read with `watched` waited for, with the path as its caller knows it. */
+  readonly watched: readonly [event: WatchedEvent];
 };
 
 /** A client was used before `start()`, started twice, or a view was started or closed instead of the client itself. */
@@ -43,8 +49,20 @@ export class IllegalStateError extends ZooKeeperError {
   override readonly code = 'ILLEGAL_STATE';
 }
 
+/** An identity that a client takes on: `{ scheme: 'digest', auth: 'user:password' }`. */
+export interface Authorization {
+  readonly scheme: string;
+  readonly auth: Uint8Array | string;
+}
+
 export interface FrameworkConnectionOptions {
-  readonly connectString: string;
+  readonly ensembleProvider: EnsembleProvider;
+  /** Follow the ensemble's own configuration. False by default. */
+  readonly ensembleTracker?: boolean | undefined;
+  /** Added to every session. None by default. */
+  readonly authorization?: readonly Authorization[] | undefined;
+  /** False by default. */
+  readonly canBeReadOnly?: boolean | undefined;
   readonly sessionTimeoutMs: number;
   readonly connectionTimeoutMs: number;
   readonly retryPolicy: RetryPolicy;
@@ -62,11 +80,18 @@ const givenUp = new WeakSet<object>();
 
 /** Between two rounds of retries of the same work in the background. */
 const BACKGROUND_PAUSE_MS = 1000;
+/** Between two sessions when the server refuses the credentials: it would refuse them again. */
+const AUTH_FAILED_PAUSE_MS = 5000;
 
 export class FrameworkConnection {
   readonly clock: Clock;
   readonly random: () => number;
   readonly connectionTimeoutMs: number;
+  /** Tells of what is `watched`, once for each event. */
+  readonly defaultWatcher = (event: WatchedEvent): void => {
+    // What happens to the connection is told as states.
+    if (event.type !== EventType.None) this.#events.emit('watched', event);
+  };
   readonly #options: FrameworkConnectionOptions;
   readonly #events = new EventSource<FrameworkEvents>();
   readonly #chart = new ConnectionStateChart();
@@ -75,6 +100,12 @@ export class FrameworkConnection {
   #forgetHandle: () => void = () => undefined;
   #closed: Promise<void> | undefined;
   #leaseTimer: Timer | undefined;
+  readonly #tracker: EnsembleTracker | undefined;
+  /** The provider's string, as it was last taken over or found to be of no use. */
+  #connectString: string | undefined;
+  /** Present while the credentials have been refused, until another session is tried. */
+  #authFailure: AuthFailedError | undefined;
+  #authTimer: Timer | undefined;
   /** When the present SUSPENDED began. */
   #suspendedAt = 0;
   #lastDelivered: ConnectionState | undefined;
@@ -93,6 +124,10 @@ export class FrameworkConnection {
     this.clock = options.ports.clock;
     this.random = options.ports.random;
     this.connectionTimeoutMs = options.connectionTimeoutMs;
+    const { ensembleProvider: provider, ensembleTracker } = options;
+    this.#tracker = ensembleTracker
+      ? new EnsembleTracker({ provider, onChanged: () => this.#followEnsemble() })
+      : undefined;
   }
 
   get lifecycle(): Lifecycle {
@@ -141,6 +176,7 @@ export class FrameworkConnection {
   start(): void {
     if (this.#lifecycle === 'STOPPED') throw new ClientClosedError('a closed client cannot be started');
     if (this.#lifecycle === 'STARTED') throw new IllegalStateError('a client cannot be started more than once');
+    this.#options.ensembleProvider.start?.();
     this.#openHandle();
     this.#lifecycle = 'STARTED';
     this.#events.emit('lifecycle', 'STARTED');
@@ -151,6 +187,8 @@ export class FrameworkConnection {
     this.#lifecycle = 'STOPPED';
     this.#forgetHandle();
     this.#leaseTimer?.cancel();
+    this.#authTimer?.cancel();
+    this.#options.ensembleProvider.close?.();
     const closed = this.#handle?.close() ?? Promise.resolve();
     this.#closed = closed;
     for (const interrupt of [...this.#interruptions]) interrupt();
@@ -167,18 +205,57 @@ export class FrameworkConnection {
   // Sessions and states.
 
   #openHandle(): void {
-    const { connectString, sessionTimeoutMs, ports } = this.#options;
-    const handle = new ZooKeeper({ connectString, sessionTimeoutMs, ports });
+    const { ensembleProvider, sessionTimeoutMs, canBeReadOnly, authorization = [], ports } = this.#options;
+    const connectString = ensembleProvider.getConnectionString();
+    const handle = new ZooKeeper({ connectString, sessionTimeoutMs, canBeReadOnly, ports });
     this.#handle = handle;
+    this.#connectString = connectString;
     this.#forgetHandle = handle.on('session', (state) => this.#onSession(handle, state));
+    for (const { scheme, auth } of authorization) {
+      // A session that ends takes its credentials with it; where they are the reason, its state says so.
+      handle.addAuth(scheme, auth).catch(() => undefined);
+    }
   }
 
   /** The session is over: a new handle, then whoever waits for the old one is told. */
   #replaceHandle(): void {
     const old = this.#handle;
     this.#forgetHandle();
+    this.#authFailure = undefined;
+    this.#authTimer?.cancel();
     this.#openHandle();
     if (old?.state !== 'CLOSED') old?.abandon();
+  }
+
+  /** The servers have refused the credentials, and would again: the next session can wait. */
+  #onAuthFailed(): void {
+    this.#authFailure = new AuthFailedError('the server did not accept the credentials');
+    this.reportError(this.#authFailure);
+    this.#authTimer?.cancel();
+    this.#authTimer = this.clock.after(AUTH_FAILED_PAUSE_MS, () => {
+      this.#replaceHandle();
+      this.#checkLease();
+    });
+  }
+
+  /** The ensemble provider has another connect string: the session goes on with it, or another takes its place. */
+  #followEnsemble(): void {
+    const handle = this.#handle;
+    const { ensembleProvider } = this.#options;
+    const connectString = ensembleProvider.getConnectionString();
+    if (this.#lifecycle !== 'STARTED' || handle === undefined || connectString === this.#connectString) return;
+    this.#connectString = connectString;
+    try {
+      const { chroot } = parseConnectString(connectString);
+      log('the ensemble is at %s', connectString);
+      if (ensembleProvider.updateServerListEnabled() && chroot === parseConnectString(handle.connectString).chroot) {
+        handle.updateServerList(connectString);
+      } else {
+        this.#step({ kind: 'expired' });
+      }
+    } catch (error) {
+      this.reportError(error);
+    }
   }
 
   #onSession(handle: ZooKeeper, state: KeeperState): void {
@@ -187,13 +264,18 @@ export class FrameworkConnection {
       case KeeperState.ConnectedReadOnly: {
         const readOnly = state === KeeperState.ConnectedReadOnly;
         this.#step({ kind: 'connected', sessionId: handle.sessionId, readOnly });
+        this.#tracker?.read(handle);
         break;
       }
       case KeeperState.Disconnected:
         this.#step({ kind: 'disconnected' });
         break;
-      case KeeperState.Expired:
       case KeeperState.AuthFailed:
+        // An identity that was added to the session by hand does not come back in the next one.
+        if (this.#options.authorization?.length) this.#onAuthFailed();
+        this.#step({ kind: this.#authFailure === undefined ? 'expired' : 'authFailed' });
+        break;
+      case KeeperState.Expired:
       case KeeperState.Closed:
         // However it ended; and if this client had closed it, it would not listen any more.
         this.#step({ kind: 'expired' });
@@ -202,6 +284,7 @@ export class FrameworkConnection {
         // Nothing of the connection has changed.
         break;
     }
+    this.#followEnsemble();
   }
 
   /** Never re-entered from a listener: sessions and timers call back from the event loop alone. */
@@ -274,8 +357,9 @@ export class FrameworkConnection {
 
   /** What a call that finds no connection fails with. */
   connectionLoss(waitedMs: number): ConnectionLossError {
-    return new ConnectionLossError(`no connection to ${this.#options.connectString} within ${waitedMs} ms`, {
+    return new ConnectionLossError(`no connection to ${this.#connectString} within ${waitedMs} ms`, {
       failures: new Map(this.#handle?.connectFailures),
+      cause: this.#authFailure,
     });
   }
 

@@ -10,8 +10,9 @@ import {
   NoNodeError,
   SessionExpiredError,
 } from './errors.ts';
-import { CuratorFramework, connect, type FrameworkOptions } from './framework.ts';
+import { CuratorFramework, connect } from './framework.ts';
 import { IllegalStateError } from './framework-connection.ts';
+import type { FrameworkOptions } from './framework-options.ts';
 import { FakeServer } from './operations/fake-server.fixture.ts';
 import { RetryNTimes } from './retry.ts';
 import type { ZooKeeper } from './zookeeper.ts';
@@ -339,23 +340,6 @@ describe('connection states', () => {
     server.dropConnections();
     await server.clock.settle();
     expect(heard).toEqual([]);
-  });
-
-  it('states$ gives the present state first, and completes on close', async () => {
-    const server = new FakeServer();
-    const { client } = await started(server);
-    const heard: string[] = [];
-    client.state$.subscribe({ next: (state) => heard.push(state), complete: () => heard.push('complete') });
-    const unsubscribed: string[] = [];
-    client.state$.subscribe((state) => unsubscribed.push(state)).unsubscribe();
-    server.dropConnections();
-    await server.clock.settle();
-    void client.close();
-    expect(heard).toEqual(['CONNECTED', 'SUSPENDED', 'complete']);
-    expect(unsubscribed).toEqual(['CONNECTED']);
-    const late: string[] = [];
-    client.state$.subscribe({ next: (state) => late.push(state), complete: () => late.push('complete') });
-    expect(late).toEqual(['complete']);
   });
 
   it.each([

@@ -10,59 +10,68 @@
  * (`ConnectionLossError`: names each host and why it could not be reached), or session over (`SessionExpiredError`).
  */
 import debug from 'debug';
-import { Observable } from 'rxjs';
-import type { SessionId, Stat } from 'zookeeper-protocol-ts';
+import { type Acl, joinPath, OPEN_ACL, type SessionId, type Stat } from 'zookeeper-protocol-ts';
 import { type ConnectionState, type ConnectionStateErrorPolicy, isErrorState } from './connection-state.ts';
-import { InvalidArgumentError } from './errors.ts';
+import { FixedEnsembleProvider } from './ensemble/ensemble-provider.ts';
+import { ClientClosedError, InvalidArgumentError, NoWatcherError, SessionExpiredError } from './errors.ts';
 import {
   type Attempt,
+  type Authorization,
   FrameworkConnection,
   type FrameworkEvents,
   IllegalStateError,
   type Lifecycle,
 } from './framework-connection.ts';
+import {
+  type ConnectOptions,
+  CuratorFrameworkBuilder,
+  type Ensemble,
+  type FrameworkOptions,
+} from './framework-options.ts';
+import { GzipCompressionProvider } from './gzip-compression-provider.ts';
+import { type ACLProvider, aclFor, openAclProvider } from './operations/acl-provider.ts';
+import type { Compression } from './operations/compression.ts';
+import {
+  GetConfigBuilder,
+  getEnsembleConfig,
+  ReconfigBuilder,
+  type ReconfigOptions,
+  reconfigEnsemble,
+} from './operations/config.ts';
 import { CreateBuilder, type CreateOptions, createZnode } from './operations/create.ts';
 import { createPath } from './operations/create-path.ts';
 import { DeleteBuilder, type DeleteOptions, deleteZnode } from './operations/delete.ts';
-import { ExistsBuilder, existsZnode } from './operations/exists.ts';
-import { getZnodeChildren, type ZnodeChildren } from './operations/get-children.ts';
-import { getZnodeData, type ZnodeData } from './operations/get-data.ts';
+import { ExistsBuilder, type ExistsOptions, existsZnode } from './operations/exists.ts';
+import { GetAclBuilder, type GetAclOptions, getZnodeAcl, type ZnodeAcl } from './operations/get-acl.ts';
+import { GetChildrenBuilder, getZnodeChildren } from './operations/get-children.ts';
+import { GetDataBuilder, type GetDataOptions, getZnodeData, type ZnodeData } from './operations/get-data.ts';
 import { Namespace } from './operations/namespace.ts';
 import type { OperationScope } from './operations/operation-scope.ts';
-import { ReadBuilder } from './operations/read-builder.ts';
 import type { ReadOptions } from './operations/read-options.ts';
+import { SetAclBuilder, type SetAclOptions, setZnodeAcl } from './operations/set-acl.ts';
 import { SetDataBuilder, type SetDataOptions, setZnodeData } from './operations/set-data.ts';
-import { ExponentialBackoffRetry, isRefused, type RetryPolicy } from './retry.ts';
-import { parseConnectString } from './session/connect-string.ts';
+import { runTransaction, TransactionBuilder, type TransactionOp, transactionOp } from './operations/transaction.ts';
+import { WatcherRecord } from './operations/watcher-record.ts';
+import {
+  type AddWatchOptions,
+  addWatch,
+  type RemoveWatchesOptions,
+  removeWatches,
+  WatchesBuilder,
+} from './operations/watches.ts';
+import { ExponentialBackoffRetry, isRefused } from './retry.ts';
 import { systemPorts } from './session/tcp-transport.ts';
-import type { Clock, Ports } from './session/transport.ts';
+import type { Clock } from './session/transport.ts';
+import { TreeView } from './watch/tree-view.ts';
+import type { Watcher } from './watch/watch-registry.ts';
+import { ChangeStream, toWatchedPath, type WatchScope } from './watch/watch-stream.ts';
+import type { TreeChange, ZnodeChange } from './watch/znode-change.ts';
+import { dataAspect, ZnodeView } from './watch/znode-view.ts';
 import type { ZooKeeper } from './zookeeper.ts';
+import { toBytes } from './zookeeper-arguments.ts';
+import type { MultiResult } from './zookeeper-multi.ts';
 
 const log = debug('zookeeper:framework');
-
-/** What a client is made of, beside the connect string. */
-export interface FrameworkOptions {
-  /** Asked for; the server may grant another. 60 000 by default. */
-  readonly sessionTimeoutMs?: number | undefined;
-  /** How long an attempt waits for a connection. 15 000 by default. */
-  readonly connectionTimeoutMs?: number | undefined;
-  /** For `connect`, `new ExponentialBackoffRetry(1000, 3)` by default. */
-  readonly retry?: RetryPolicy | undefined;
-  /** Put in front of all paths; made by the client when it is first needed. `billing`, or `apps/billing`. */
-  readonly namespace?: string | undefined;
-  /** What create and setData write when they are given no data. Empty by default (in Curator: the host's address). */
-  readonly defaultData?: Uint8Array | string | undefined;
-  /** When recipes give up what they hold. `standard` by default. */
-  readonly connectionStateErrorPolicy?: ConnectionStateErrorPolicy | undefined;
-  /** Clock, network and randomness; the machine's own by default. */
-  readonly ports?: Ports | undefined;
-}
-
-/** How {@link connect} connects. */
-export interface ConnectOptions extends FrameworkOptions {
-  /** Aborting gives up; the client is then closed. */
-  readonly signal?: AbortSignal | undefined;
-}
 
 /**
  * Makes a client, starts it and waits until it is connected, at most its connection timeout.
@@ -82,8 +91,8 @@ export async function connect(connectString: string, options: ConnectOptions = {
   }
 }
 
-function openFramework(connectString: string, options: FrameworkOptions): CuratorFramework {
-  parseConnectString(connectString);
+function openFramework(ensemble: Ensemble, options: FrameworkOptions): CuratorFramework {
+  const ensembleProvider = typeof ensemble === 'string' ? new FixedEnsembleProvider(ensemble) : ensemble;
   const { sessionTimeoutMs = 60_000, connectionTimeoutMs = 15_000, retry, ports = systemPorts() } = options;
   if (retry === undefined) throw new InvalidArgumentError('retryPolicy', 'it is required');
   if (!(sessionTimeoutMs > 0)) throw new InvalidArgumentError('sessionTimeoutMs', 'it must be more than 0');
@@ -92,9 +101,15 @@ function openFramework(connectString: string, options: FrameworkOptions): Curato
     log('session timeout %d ms is shorter than connection timeout %d ms', sessionTimeoutMs, connectionTimeoutMs);
   }
   const { namespace = '', defaultData = new Uint8Array(0), connectionStateErrorPolicy = 'standard' } = options;
+  const { aclProvider = openAclProvider, compressionProvider = new GzipCompressionProvider() } = options;
+  const { enableCompression = false, useContainerParents = true } = options;
+  const { ensembleTracker = true, authorization = [] } = options;
   return new CuratorFramework({
     connection: new FrameworkConnection({
-      connectString,
+      ensembleProvider,
+      ensembleTracker,
+      authorization: checkAuthorization(authorization),
+      canBeReadOnly: options.canBeReadOnly,
       sessionTimeoutMs,
       connectionTimeoutMs,
       retryPolicy: retry,
@@ -103,59 +118,24 @@ function openFramework(connectString: string, options: FrameworkOptions): Curato
     namespace: new Namespace(namespace),
     defaultData: Buffer.from(defaultData),
     errorPolicy: connectionStateErrorPolicy,
-    shared: { containers: { refused: false }, namespacesMade: new Set() },
+    aclProvider,
+    compression: { provider: compressionProvider, isDefault: enableCompression },
+    shared: {
+      containers: { refused: !useContainerParents },
+      persistentWatches: { refused: false },
+      namespacesMade: new Set(),
+    },
+    watcherRecord: undefined,
     isView: false,
   });
 }
 
-/** Makes a {@link CuratorFramework}. Connect string and retry policy are required. */
-export class CuratorFrameworkBuilder {
-  #connectString = '';
-  #options: FrameworkOptions = {};
-
-  /** `host:port,host:port/chroot` */
-  connectString(connectString: string): this {
-    this.#connectString = connectString;
-    return this;
-  }
-
-  sessionTimeoutMs(sessionTimeoutMs: number): this {
-    return this.#with({ sessionTimeoutMs });
-  }
-
-  connectionTimeoutMs(connectionTimeoutMs: number): this {
-    return this.#with({ connectionTimeoutMs });
-  }
-
-  retryPolicy(retry: RetryPolicy): this {
-    return this.#with({ retry });
-  }
-
-  namespace(namespace: string): this {
-    return this.#with({ namespace });
-  }
-
-  defaultData(defaultData: Uint8Array | string): this {
-    return this.#with({ defaultData });
-  }
-
-  connectionStateErrorPolicy(connectionStateErrorPolicy: ConnectionStateErrorPolicy): this {
-    return this.#with({ connectionStateErrorPolicy });
-  }
-
-  ports(ports: Ports): this {
-    return this.#with({ ports });
-  }
-
-  /** @throws InvalidConnectStringError; InvalidArgumentError naming what is missing or makes no sense */
-  build(): CuratorFramework {
-    return openFramework(this.#connectString, this.#options);
-  }
-
-  #with(options: FrameworkOptions): this {
-    this.#options = { ...this.#options, ...options };
-    return this;
-  }
+function checkAuthorization(authorization: readonly Authorization[]): readonly Authorization[] {
+  return authorization.map(({ scheme, auth }) => {
+    if (typeof scheme !== 'string' || scheme === '')
+      throw new InvalidArgumentError('authorization', 'without a scheme');
+    return { scheme, auth: Buffer.from(toBytes(auth, 'authorization')) };
+  });
 }
 
 /** What a client and its views are made of. */
@@ -164,13 +144,26 @@ interface FrameworkParts {
   readonly namespace: Namespace;
   readonly defaultData: Uint8Array;
   readonly errorPolicy: ConnectionStateErrorPolicy;
+  readonly aclProvider: ACLProvider;
+  readonly compression: Compression;
   readonly shared: {
     readonly containers: { refused: boolean };
+    readonly persistentWatches: { refused: boolean };
     /** Roots of namespaces whose znodes are known to have been made. */
     readonly namespacesMade: Set<string>;
   };
+  /** Shared by the views that are made from one which removes its watches. */
+  readonly watcherRecord: WatcherRecord | undefined;
   /** It neither starts nor closes the connection. */
   readonly isView: boolean;
+}
+
+/** How to watch. */
+export interface WatchStreamOptions {
+  /** The znode and all below it. */
+  readonly recursive?: boolean | undefined;
+  /** Aborting ends the loop with the signal's reason. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 export class CuratorFramework implements AsyncDisposable {
@@ -180,17 +173,14 @@ export class CuratorFramework implements AsyncDisposable {
   readonly connectionTimeoutMs: number;
   /** What create and setData write when they are given no data. */
   readonly defaultData: Uint8Array;
-  /**
-   * The connection states: the present one first, if there is any, then each as it comes. Completes on close. Each
-   * subscription stands alone.
-   */
-  readonly state$: Observable<ConnectionState>;
+  /** Makes the operations of a {@link transaction}. */
+  readonly op = transactionOp;
   readonly #parts: FrameworkParts;
   readonly #connection: FrameworkConnection;
   readonly #scope: OperationScope;
 
-  static builder(): CuratorFrameworkBuilder {
-    return new CuratorFrameworkBuilder();
+  static builder(): CuratorFrameworkBuilder<CuratorFramework> {
+    return new CuratorFrameworkBuilder(openFramework);
   }
 
   /** For {@link CuratorFramework.builder} and {@link connect}. */
@@ -202,12 +192,18 @@ export class CuratorFramework implements AsyncDisposable {
     this.random = connection.random;
     this.connectionTimeoutMs = connection.connectionTimeoutMs;
     this.defaultData = parts.defaultData;
-    this.state$ = statesOf(connection);
     this.#scope = {
       namespace: parts.namespace,
       defaultData: parts.defaultData,
+      aclProvider: parts.aclProvider,
+      compression: parts.compression,
       random: connection.random,
       containers: parts.shared.containers,
+      defaultWatcher: connection.defaultWatcher,
+      watcherRecord: parts.watcherRecord,
+      get zookeeper() {
+        return connection.zookeeper;
+      },
       retry: (attempt, signal) => connection.retry((zk) => this.#inNamespace(zk, attempt, signal), { signal }),
       guarantee: (attempt) => connection.guarantee(attempt),
     };
@@ -335,42 +331,74 @@ export class CuratorFramework implements AsyncDisposable {
 
   /** A znode's `Stat`, or undefined if there is no such znode. */
   checkExists(): ExistsBuilder;
-  checkExists(path: string, options?: ReadOptions): Promise<Stat | undefined>;
-  checkExists(path?: string, options: ReadOptions = {}): ExistsBuilder | Promise<Stat | undefined> {
+  checkExists(path: string, options?: ExistsOptions): Promise<Stat | undefined>;
+  checkExists(path?: string, options: ExistsOptions = {}): ExistsBuilder | Promise<Stat | undefined> {
     if (path !== undefined) return existsZnode(this.#scope, path, options);
     this.#connection.assertStarted();
     return new ExistsBuilder(this.#scope);
   }
 
   /** A znode's data. */
-  getData(): ReadBuilder<ZnodeData, Buffer>;
-  getData(path: string, options?: ReadOptions): Promise<ZnodeData>;
-  getData(path?: string, options: ReadOptions = {}): ReadBuilder<ZnodeData, Buffer> | Promise<ZnodeData> {
+  getData(): GetDataBuilder;
+  getData(path: string, options?: GetDataOptions): Promise<ZnodeData>;
+  getData(path?: string, options: GetDataOptions = {}): GetDataBuilder | Promise<ZnodeData> {
     if (path !== undefined) return getZnodeData(this.#scope, path, options);
     this.#connection.assertStarted();
-    return new ReadBuilder(this.#scope, getZnodeData, (read) => read.data);
+    return new GetDataBuilder(this.#scope, (read) => read.data);
   }
 
-  /** Replaces a znode's data; resolves to its new `Stat`. */
+  /** Replaces a znode's data; resolves to its new `Stat`. Without data, the client's default data is written. */
   setData(): SetDataBuilder;
   setData(path: string, data?: Uint8Array | string, options?: SetDataOptions): Promise<Stat>;
-  setData(
-    path?: string,
-    data: Uint8Array | string = this.defaultData,
-    options: SetDataOptions = {},
-  ): SetDataBuilder | Promise<Stat> {
+  setData(path?: string, data?: Uint8Array | string, options: SetDataOptions = {}): SetDataBuilder | Promise<Stat> {
     if (path !== undefined) return setZnodeData(this.#scope, path, data, options);
     this.#connection.assertStarted();
     return new SetDataBuilder(this.#scope);
   }
 
   /** The names of a znode's children. */
-  getChildren(): ReadBuilder<ZnodeChildren, string[]>;
+  getChildren(): GetChildrenBuilder;
   getChildren(path: string, options?: ReadOptions): Promise<string[]>;
-  getChildren(path?: string, options: ReadOptions = {}): ReadBuilder<ZnodeChildren, string[]> | Promise<string[]> {
+  getChildren(path?: string, options: ReadOptions = {}): GetChildrenBuilder | Promise<string[]> {
     if (path !== undefined) return getZnodeChildren(this.#scope, path, options).then((read) => read.children);
     this.#connection.assertStarted();
-    return new ReadBuilder(this.#scope, getZnodeChildren, (read) => read.children);
+    return new GetChildrenBuilder(this.#scope, (read) => read.children);
+  }
+
+  /** A znode's ACL. */
+  getACL(): GetAclBuilder;
+  getACL(path: string, options?: GetAclOptions): Promise<ZnodeAcl>;
+  getACL(path?: string, options: GetAclOptions = {}): GetAclBuilder | Promise<ZnodeAcl> {
+    if (path !== undefined) return getZnodeAcl(this.#scope, path, options);
+    this.#connection.assertStarted();
+    return new GetAclBuilder(this.#scope, (read) => read.acl);
+  }
+
+  /** Replaces a znode's ACL; resolves to its new `Stat`. */
+  setACL(): SetAclBuilder;
+  setACL(path: string, acl: readonly Acl[], options?: SetAclOptions): Promise<Stat>;
+  setACL(path?: string, acl: readonly Acl[] = OPEN_ACL, options: SetAclOptions = {}): SetAclBuilder | Promise<Stat> {
+    if (path !== undefined) return setZnodeAcl(this.#scope, path, acl, options);
+    this.#connection.assertStarted();
+    return new SetAclBuilder(this.#scope);
+  }
+
+  /**
+   * Applies all operations, made by {@link op}, or none. Resolves to the result of each, in their order; rejects with the error of
+   * the one that failed, whose `operationCodes` tell what the server said of each.
+   */
+  transaction(): TransactionBuilder;
+  transaction(
+    ops: readonly TransactionOp[],
+    options?: { readonly signal?: AbortSignal | undefined },
+  ): Promise<MultiResult[]>;
+  transaction(
+    ops?: readonly TransactionOp[],
+    options: { readonly signal?: AbortSignal | undefined } = {},
+  ): TransactionBuilder | Promise<MultiResult[]> {
+    if (ops !== undefined) return runTransaction(this.#scope, ops, options);
+    this.#connection.assertStarted();
+    return new TransactionBuilder(this.#scope);
   }
 
   /** Lets the server catch up with the leader: what was written before, by anyone, is seen by the reads that follow. */
@@ -379,7 +407,77 @@ export class CuratorFramework implements AsyncDisposable {
     await this.#scope.retry((zk) => zk.sync(target, { signal }), signal);
   }
 
-  // Namespaces.
+  /** Makes the path and all that is missing above it, as containers. */
+  async createContainers(path: string, { signal }: { signal?: AbortSignal | undefined } = {}): Promise<void> {
+    await existsZnode(this.#scope, joinPath(path, 'x'), { containers: true, signal });
+  }
+
+  // Watches that stay.
+
+  /** `watches().add()`, `watches().remove(watcher)`, `watches().removeAll()`. */
+  watches(): WatchesBuilder {
+    this.#connection.assertStarted();
+    return new WatchesBuilder(this.#scope);
+  }
+
+  /** Leaves a watch that is not used up, until the session ends or {@link removeWatches}. */
+  addWatch(path: string, watcher: Watcher, options: AddWatchOptions = {}): Promise<void> {
+    return addWatch(this.#scope, path, watcher, options);
+  }
+
+  /**
+   * Takes watches of a path away: one, or all of them.
+   * @throws NoWatcherError if there is none, unless `quietly` is set
+   */
+  removeWatches(path: string, options: RemoveWatchesOptions = {}): Promise<void> {
+    return removeWatches(this.#scope, path, options);
+  }
+
+  // The ensemble.
+
+  /** The ensemble's configuration. No namespace applies. */
+  getConfig(): GetConfigBuilder;
+  getConfig(options: ReadOptions): Promise<ZnodeData>;
+  getConfig(options?: ReadOptions): GetConfigBuilder | Promise<ZnodeData> {
+    if (options !== undefined) return getEnsembleConfig(this.#scope, options);
+    this.#connection.assertStarted();
+    return new GetConfigBuilder(this.#scope, (read) => read.data);
+  }
+
+  /** Changes the members of the ensemble; resolves to the new configuration. */
+  reconfig(): ReconfigBuilder;
+  reconfig(options: ReconfigOptions): Promise<ZnodeData>;
+  reconfig(options?: ReconfigOptions): ReconfigBuilder | Promise<ZnodeData> {
+    if (options !== undefined) return reconfigEnsemble(this.#scope, options);
+    this.#connection.assertStarted();
+    return new ReconfigBuilder(this.#scope, (read) => read.data);
+  }
+
+  // Watch streams.
+
+  /**
+   * What happens to a znode, or with `recursive` to it and all below it: what there is now, then every change with the old and the
+   * new, over lost connections and sessions. Whoever is slow gets fewer changes, the latest state among them. Each loop has its own
+   * watch, which goes with it. A loop ends with the signal's reason, with `ClientClosedError`, or with `NoAuthError`.
+   * @throws InvalidArgumentError if it is no path
+   */
+  watch(path: string, options?: WatchStreamOptions & { readonly recursive?: false }): AsyncIterable<ZnodeChange>;
+  watch(path: string, options: WatchStreamOptions): AsyncIterable<TreeChange>;
+  watch(path: string, { recursive = false, signal }: WatchStreamOptions = {}): AsyncIterable<TreeChange> {
+    const scope = this.watchScope;
+    const at = toWatchedPath(scope, path);
+    return recursive
+      ? new ChangeStream(scope, () => new TreeView(at, (each) => scope.namespace.toUser(each)), { signal })
+      : new ChangeStream(scope, () => new ZnodeView(at, dataAspect), { signal });
+  }
+
+  /** What watch streams stand on; for `zookeeper-client-ts/rx`. */
+  get watchScope(): WatchScope {
+    const { namespace, shared } = this.#parts;
+    return { connection: this.#connection, namespace, persistentWatches: shared.persistentWatches };
+  }
+
+  // Views.
 
   /**
    * A view of this client below another namespace, instead of the present one; null for the whole tree. It shares session,
@@ -387,6 +485,14 @@ export class CuratorFramework implements AsyncDisposable {
    */
   usingNamespace(namespace: string | null): CuratorFramework {
     return new CuratorFramework({ ...this.#parts, namespace: new Namespace(namespace), isView: true });
+  }
+
+  /**
+   * A view of this client that takes note of the one-shot watches left through it, and through views made from it, and can take them
+   * away: {@link WatcherRemoveCuratorFramework.removeWatchers}.
+   */
+  newWatcherRemoveCuratorFramework(): WatcherRemoveCuratorFramework {
+    return new WatcherRemoveCuratorFramework(this.#parts);
   }
 
   /** Runs an attempt after the namespace's own znode was made. That it can't be made is no reason not to try (as Curator). */
@@ -399,7 +505,8 @@ export class CuratorFramework implements AsyncDisposable {
     const { root } = this.#scope.namespace;
     if (root === '' || namespacesMade.has(root)) return attempt(zk);
     try {
-      await createPath(zk, root, { containers, signal });
+      const aclOf = (path: string) => aclFor(this.#parts.aclProvider, path);
+      await createPath(zk, root, { containers, aclOf, signal });
       namespacesMade.add(root);
     } catch (error) {
       if (!isRefused(error)) throw error;
@@ -413,19 +520,34 @@ export class CuratorFramework implements AsyncDisposable {
   }
 }
 
-function statesOf(connection: FrameworkConnection): Observable<ConnectionState> {
-  return new Observable((subscriber) => {
-    // What listeners were told last, not the state, which may be ahead of them: so none is missed, and none told twice.
-    if (connection.lifecycle === 'STOPPED') return subscriber.complete();
-    if (connection.lastDelivered !== undefined) subscriber.next(connection.lastDelivered);
-    const unsubscribes = [
-      connection.on('state', (state) => subscriber.next(state)),
-      connection.on('lifecycle', (lifecycle) => {
-        if (lifecycle === 'STOPPED') subscriber.complete();
-      }),
-    ];
-    return () => {
-      for (const unsubscribe of unsubscribes) unsubscribe();
-    };
-  });
+/** See {@link CuratorFramework.newWatcherRemoveCuratorFramework}. Persistent watches are not noted: remove them by name. */
+export class WatcherRemoveCuratorFramework extends CuratorFramework {
+  readonly #connection: FrameworkConnection;
+  readonly #record: WatcherRecord;
+
+  /** For {@link CuratorFramework.newWatcherRemoveCuratorFramework}. */
+  constructor(parts: FrameworkParts) {
+    const watcherRecord = new WatcherRecord();
+    super({ ...parts, watcherRecord, isView: true });
+    this.#connection = parts.connection;
+    this.#record = watcherRecord;
+  }
+
+  /**
+   * Takes away all watches that were left and have not fired: from now on their watchers hear no more. Resolves when the server knows
+   * it, or has none of this client's watches any more. Failures are `error` events. The view can go on to be used.
+   */
+  async removeWatchers(): Promise<void> {
+    const left = this.#record.take();
+    if (this.#connection.lifecycle !== 'STARTED') return;
+    const { zookeeper } = this.#connection;
+    const removals = left.map(({ path, type, watcher }) => zookeeper.removeWatches(path, { watcher, type }));
+    for (const removal of await Promise.allSettled(removals)) {
+      if (removal.status === 'rejected' && !isGone(removal.reason)) this.#connection.reportError(removal.reason);
+    }
+  }
 }
+
+/** The watch has been used up meanwhile, or has ended with its session. */
+const isGone = (error: unknown): boolean =>
+  error instanceof NoWatcherError || error instanceof SessionExpiredError || error instanceof ClientClosedError;

@@ -1,6 +1,8 @@
 /** The public door: ZooKeeper sessions, Curator's framework, and the words of the protocol that their users need. */
 export {
   type Acl,
+  AddWatchMode,
+  type ClientInfo,
   CREATOR_ALL_ACL,
   CreateMode,
   type CreateModeName,
@@ -26,9 +28,11 @@ export {
   toSessionId,
   toZxid,
   validatePath,
+  WatcherType,
   type Zxid,
 } from 'zookeeper-protocol-ts';
 export type { ConnectionState, ConnectionStateErrorPolicy } from './connection-state.ts';
+export { type EnsembleProvider, FixedEnsembleProvider } from './ensemble/ensemble-provider.ts';
 export {
   AuthFailedError,
   BadArgumentsError,
@@ -44,6 +48,7 @@ export {
   InvalidArgumentError,
   InvalidConnectStringError,
   MarshallingFailedError,
+  NewConfigNoQuorumError,
   NoAuthError,
   NoChildrenForEphemeralsError,
   NodeExistsError,
@@ -53,6 +58,8 @@ export {
   NoWatcherError,
   OperationTimeoutError,
   QuotaExceededError,
+  ReconfigDisabledError,
+  ReconfigInProgressError,
   RuntimeInconsistencyError,
   SessionExpiredError,
   SessionMovedError,
@@ -61,23 +68,49 @@ export {
   ZooKeeperError,
 } from './errors.ts';
 export { type EventArguments, EventSource } from './event-source.ts';
+export { CuratorFramework, connect, WatcherRemoveCuratorFramework, type WatchStreamOptions } from './framework.ts';
+export {
+  type Attempt,
+  type Authorization,
+  type FrameworkEvents,
+  IllegalStateError,
+  type Lifecycle,
+} from './framework-connection.ts';
 export {
   type ConnectOptions,
-  CuratorFramework,
   CuratorFrameworkBuilder,
-  connect,
+  type Ensemble,
   type FrameworkOptions,
-} from './framework.ts';
-export { type Attempt, type FrameworkEvents, IllegalStateError, type Lifecycle } from './framework-connection.ts';
+} from './framework-options.ts';
+export { GzipCompressionProvider } from './gzip-compression-provider.ts';
+export type { ACLProvider } from './operations/acl-provider.ts';
+export { type CompressionProvider, DataInconsistencyError } from './operations/compression.ts';
+export type { GetConfigBuilder, ReconfigBuilder, ReconfigOptions } from './operations/config.ts';
 export type { CreateBuilder, CreatedZnode, CreateOptions } from './operations/create.ts';
 export type { DeleteBuilder, DeleteOptions } from './operations/delete.ts';
-export type { ExistsBuilder } from './operations/exists.ts';
-export type { ZnodeChildren } from './operations/get-children.ts';
-export type { ZnodeData } from './operations/get-data.ts';
+export type { ExistsBuilder, ExistsOptions } from './operations/exists.ts';
+export type { GetAclBuilder, GetAclOptions, ZnodeAcl } from './operations/get-acl.ts';
+export type { GetChildrenBuilder, ZnodeChildren } from './operations/get-children.ts';
+export type { GetDataBuilder, GetDataOptions, ZnodeData } from './operations/get-data.ts';
 export { protectedIdOf, withoutProtection } from './operations/protection.ts';
-export type { ReadBuilder } from './operations/read-builder.ts';
 export type { ReadOptions } from './operations/read-options.ts';
+export type { SetAclBuilder, SetAclOptions } from './operations/set-acl.ts';
 export type { SetDataBuilder, SetDataOptions } from './operations/set-data.ts';
+export type {
+  TransactionBuilder,
+  TransactionCreateBuilder,
+  TransactionCreateOptions,
+  TransactionOp,
+  TransactionSetDataBuilder,
+  TransactionVersionBuilder,
+} from './operations/transaction.ts';
+export type {
+  AddWatchBuilder,
+  AddWatchOptions,
+  RemoveWatchesBuilder,
+  RemoveWatchesOptions,
+  WatchesBuilder,
+} from './operations/watches.ts';
 export {
   BoundedExponentialBackoffRetry,
   ExponentialBackoffRetry,
@@ -100,6 +133,14 @@ export type {
   Transport,
 } from './session/transport.ts';
 export type { WatchedEvent, Watcher } from './watch/watch-registry.ts';
+export type {
+  ChildrenChange,
+  ExistenceChange,
+  TreeChange,
+  TreeSynced,
+  Znode,
+  ZnodeChange,
+} from './watch/znode-change.ts';
 export { type VersionOptions, type WatchOptions, ZooKeeper, type ZooKeeperOptions } from './zookeeper.ts';
 export type { CallOptions } from './zookeeper-call.ts';
-export type { MultiOperation, MultiResult } from './zookeeper-multi.ts';
+export type { MultiOperation, MultiReadOperation, MultiReadResult, MultiResult } from './zookeeper-multi.ts';

@@ -29,6 +29,18 @@ export interface CreateOptions {
   readonly ttlMs?: number | undefined;
 }
 
+/** How an ensemble is changed: by what joins and leaves, or as a whole. */
+export interface ReconfigOptions {
+  /** `server.4=host:2888:3888:participant;2181` for each server that joins, or changes. */
+  readonly joining?: readonly string[] | undefined;
+  /** The numbers of the servers that leave. */
+  readonly leaving?: readonly string[] | undefined;
+  /** All servers from now on, as `joining` has them; then there is no joining or leaving. */
+  readonly newMembers?: readonly string[] | undefined;
+  /** Refused with `BadVersionError` unless this is the version of the present configuration. Any version without it. */
+  readonly fromConfig?: bigint | undefined;
+}
+
 /** 40 bits on disk. */
 const TTL_MS_MAX = 0xff_ffff_ffff;
 const EMPTY = Buffer.alloc(0);
@@ -60,6 +72,15 @@ export function checkAcl(acl: readonly Acl[], argument = 'acl'): readonly Acl[] 
   if (!Array.isArray(acl) || acl.length === 0)
     throw new InvalidArgumentError(argument, 'an ACL needs at least one entry');
   return acl;
+}
+
+/** The servers of a reconfig as the wire has them: null for none. An empty text would be a server without a name (CURATOR-583). */
+export function toServerList(servers: readonly string[] | undefined, argument: string): string | null {
+  if (servers === undefined) return null;
+  if (!Array.isArray(servers) || servers.some((server) => typeof server !== 'string' || server === '')) {
+    throw new InvalidArgumentError(argument, 'not a list of servers');
+  }
+  return servers.length === 0 ? null : servers.join(',');
 }
 
 /** A duration in ms: an integer from `min` on. */

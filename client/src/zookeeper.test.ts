@@ -162,6 +162,81 @@ describe('operations', () => {
     machine.link.receive(repliedWith(1, operations.multi.response, results));
     expect(await done).toEqual([{ kind: 'create', path: '/s-0000000001', stat: undefined }, { kind: 'check' }]);
   });
+
+  test('the error of a multi tells what the server said of each operation, also in codes of a newer one', async () => {
+    const { machine, zk } = connect();
+    const failed = failure(zk.multi(['/a', '/b', '/c'].map((path) => ({ kind: 'check', path }) as const)));
+    await machine.settle();
+    const results: MultiResult[] = [0, -999, -2].map((err) => ({ type: OpCode.error, err }));
+    machine.link.receive(repliedWith(1, operations.multi.response, results));
+    expect(await failed).toMatchObject({ code: '-999', operationCodes: ['OK', '-999', 'RUNTIME_INCONSISTENCY'] });
+  });
+
+  test('the reads of a multiRead fail each for itself', async () => {
+    const { machine, zk } = connect({ connectString: 'zk1/app' });
+    const done = zk.multiRead([
+      { kind: 'getData', path: '/a' },
+      { kind: 'getChildren', path: '/' },
+      { kind: 'getData', path: '/none' },
+    ]);
+    await machine.settle();
+    const [request] = machine.link.requests;
+    expect(request && operations.multiRead.request.read(request.body)).toMatchObject([
+      { type: OpCode.getData, request: { path: '/app/a', watch: false } },
+      { type: OpCode.getChildren, request: { path: '/app' } },
+      { type: OpCode.getData, request: { path: '/app/none' } },
+    ]);
+    const results: MultiResult[] = [
+      { type: OpCode.getData, data: null, stat: STAT },
+      { type: OpCode.getChildren, children: ['a'] },
+      { type: OpCode.error, err: ErrorCode.NO_NODE },
+    ];
+    machine.link.receive(repliedWith(1, operations.multiRead.response, results));
+    expect(await done).toMatchObject([
+      { kind: 'getData', data: Buffer.alloc(0), stat: STAT },
+      { kind: 'getChildren', children: ['a'] },
+      { kind: 'error', error: { code: 'NO_NODE', path: '/none' } },
+    ]);
+  });
+
+  test('getEphemerals answers paths of the chroot, and none of its neighbours', async () => {
+    const { machine, zk } = connect({ connectString: 'zk1/app' });
+    const ephemerals = zk.getEphemerals();
+    await machine.settle();
+    const [request] = machine.link.requests;
+    expect(request && operations.getEphemerals.request.read(request.body)).toEqual({ prefixPath: '/app' });
+    const answer = { ephemerals: ['/app/a', '/application/b'] };
+    machine.link.receive(repliedWith(1, operations.getEphemerals.response, answer));
+    expect(await ephemerals).toEqual(['/a']);
+  });
+
+  test('the configuration lies in no chroot', async () => {
+    const { machine, zk } = connect({ connectString: 'zk1/app' });
+    const config = zk.getConfig();
+    await machine.settle();
+    const [request] = machine.link.requests;
+    expect(request && operations.getData.request.read(request.body)).toEqual({
+      path: '/zookeeper/config',
+      watch: false,
+    });
+    machine.link.receive(gotData(1, 'server.1=…'));
+    expect((await config).data.toString()).toBe('server.1=…');
+  });
+
+  test('a reconfig without servers on one side says so by null (CURATOR-583)', async () => {
+    const { machine, zk } = connect();
+    const done = zk.reconfig({ joining: ['server.4=a:1:2;3', 'server.5=b:1:2;3'], leaving: [], fromConfig: 7n });
+    await machine.settle();
+    const [request] = machine.link.requests;
+    expect(request && operations.reconfig.request.read(request.body)).toEqual({
+      joiningServers: 'server.4=a:1:2;3,server.5=b:1:2;3',
+      leavingServers: null,
+      newMembers: null,
+      configId: 7n,
+    });
+    machine.link.receive(gotData(1, 'version=8'));
+    expect((await done).data.toString()).toBe('version=8');
+  });
 });
 
 describe('arguments', () => {
@@ -170,6 +245,17 @@ describe('arguments', () => {
     ['path', (zk) => zk.create('/a/')],
     ['path', (zk) => zk.exists(undefined as unknown as string)],
     ['version', (zk) => zk.delete('/a', { version: 1.5 })],
+    ['fromConfig', (zk) => zk.reconfig({ fromConfig: 7 as unknown as bigint })],
+    ['joining', (zk) => zk.reconfig({ joining: [''] })],
+    [
+      'operations[1].kind',
+      (zk) =>
+        zk.multiRead([
+          { kind: 'getData', path: '/a' },
+          { kind: 'exists' as 'getData', path: '/a' },
+        ]),
+    ],
+    ['operations[0].path', (zk) => zk.multiRead([{ kind: 'getData', path: 'a' }])],
     ['version', (zk) => zk.setData('/a', '', { version: 2 ** 31 })],
     ['data', (zk) => zk.setData('/a', 5 as unknown as string)],
     ['mode', (zk) => zk.create('/a', { mode: 7 as CreateMode })],

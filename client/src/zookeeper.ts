@@ -10,7 +10,7 @@
 import debug from 'debug';
 import {
   type Acl,
-  AddWatchMode,
+  type ClientInfo,
   ErrorCode,
   EventType,
   KeeperState,
@@ -23,9 +23,10 @@ import {
   type Stat,
   toHex,
   type WatcherEvent,
+  WatcherType,
   type Zxid,
 } from 'zookeeper-protocol-ts';
-import { errorFromCode, InvalidArgumentError } from './errors.ts';
+import { ConnectionLossError, errorFromCode, InvalidArgumentError, NoWatcherError } from './errors.ts';
 import { callListener, EventSource } from './event-source.ts';
 import { Chroot } from './session/chroot.ts';
 import { parseConnectString } from './session/connect-string.ts';
@@ -40,11 +41,22 @@ import {
   checkMs,
   checkPath,
   checkVersion,
+  type ReconfigOptions,
   toBytes,
+  toServerList,
   toWireCreate,
 } from './zookeeper-arguments.ts';
 import { Call, type CallOptions, type CallPlan } from './zookeeper-call.ts';
-import { type MultiOperation, type MultiResult, toMultiResults, toWireOperation } from './zookeeper-multi.ts';
+import {
+  type MultiOperation,
+  type MultiReadOperation,
+  type MultiReadResult,
+  type MultiResult,
+  toMultiReadResults,
+  toMultiResults,
+  toWireOperation,
+  toWireRead,
+} from './zookeeper-multi.ts';
 
 const report = debug('zookeeper:session');
 
@@ -57,6 +69,11 @@ export interface ZooKeeperOptions {
   readonly session?: { readonly id: SessionId; readonly password: Uint8Array } | undefined;
   /** The largest request sent and the largest answer accepted, bytes: the servers' `jute.maxbuffer`, 0xfffff by default. */
   readonly frameBytesMax?: number | undefined;
+  /**
+   * Connect to a server that has lost its quorum where there is no better one: its reads may be stale, its writes are refused with
+   * `NotReadOnlyError`. The client goes on looking for a server with a quorum, and moves to it. False by default.
+   */
+  readonly canBeReadOnly?: boolean | undefined;
   /** The machine: TCP and the system's clock by default. */
   readonly ports?: Ports | undefined;
 }
@@ -71,24 +88,40 @@ export interface VersionOptions extends CallOptions {
   readonly version?: number | undefined;
 }
 
+/** Which watches of a path are removed. */
+export interface RemoveWatchesOptions extends CallOptions {
+  /** The one to remove; all of the path without it. */
+  readonly watcher?: Watcher | undefined;
+  /** `WatcherType.Any` by default. `Data` is what getData and exists leave, `Children` what getChildren leaves. */
+  readonly type?: WatcherType | undefined;
+  /** Say nothing to the server: it keeps the watch, and its events go nowhere. */
+  readonly local?: boolean | undefined;
+}
+
+/** Where the configuration of an ensemble is stored: in no chroot. */
+export const CONFIG_PATH = '/zookeeper/config';
+
 export class ZooKeeper implements AsyncDisposable {
-  readonly connectString: string;
   readonly clock: Clock;
   readonly #session: Session;
   readonly #chroot: Chroot;
   readonly #watches = new WatchRegistry();
   readonly #deliveries: Deliveries;
   readonly #events = new EventSource<{ session: [state: KeeperState] }>();
+  #connectString: string;
   #closed: Promise<void> | undefined;
+  /** By the server's path: calls under way that will leave a watch there. The server may have it before this side knows. */
+  readonly #watching = new Map<string, number>();
 
   /**
    * Starts connecting, as in Java. Nothing is called back before it has returned.
    * @throws InvalidConnectStringError, InvalidArgumentError
    */
-  constructor({ connectString, sessionTimeoutMs = 30_000, session, frameBytesMax, ports }: ZooKeeperOptions) {
+  constructor(options: ZooKeeperOptions) {
+    const { connectString, sessionTimeoutMs = 30_000, session, frameBytesMax, canBeReadOnly, ports } = options;
     const { hosts, chroot } = parseConnectString(connectString);
     const { clock, transport, random } = ports ?? systemPorts();
-    this.connectString = connectString;
+    this.#connectString = connectString;
     this.clock = clock;
     this.#chroot = new Chroot(chroot);
     this.#deliveries = new Deliveries(clock);
@@ -97,6 +130,7 @@ export class ZooKeeper implements AsyncDisposable {
       timeoutMs: checkMs(sessionTimeoutMs, 'sessionTimeoutMs'),
       session: session && checkSession(session),
       frameBytesMax: frameBytesMax === undefined ? undefined : checkFrameBytesMax(frameBytesMax),
+      canBeReadOnly,
       ports: { clock, transport, random },
       handler: {
         onState: (state) => this.#onState(state),
@@ -107,6 +141,11 @@ export class ZooKeeper implements AsyncDisposable {
   }
 
   // The session.
+
+  /** The servers, and the chroot: as given at first, or to {@link updateServerList} since. */
+  get connectString(): string {
+    return this.#connectString;
+  }
 
   get state(): SessionState {
     return this.#session.state;
@@ -156,6 +195,20 @@ export class ZooKeeper implements AsyncDisposable {
    */
   on(event: 'session', listener: (state: KeeperState) => void): () => void {
     return this.#events.on(event, listener);
+  }
+
+  /**
+   * Other servers from now on, without a new session. The clients of an ensemble spread evenly over its new servers: each one decides
+   * at random whether to stay where it is. One that moves loses its connection: what is under way fails with `ConnectionLossError`.
+   * @throws InvalidConnectStringError; InvalidArgumentError if the chroot is another one
+   */
+  updateServerList(connectString: string): void {
+    const { hosts, chroot } = parseConnectString(connectString);
+    if (chroot !== parseConnectString(this.#connectString).chroot) {
+      throw new InvalidArgumentError('connectString', `a session can't change its chroot: ${connectString}`);
+    }
+    this.#connectString = connectString;
+    this.#session.updateHosts(hosts);
   }
 
   /**
@@ -230,9 +283,9 @@ export class ZooKeeper implements AsyncDisposable {
   async exists(path: string, options: WatchOptions = {}): Promise<Stat | undefined> {
     const serverPath = this.#toServer(path);
     const { watcher } = options;
-    return this.#call<{ path: string; watch: boolean }, { stat: Stat }, Stat | undefined>({
+    return this.#callWatching<{ path: string; watch: boolean }, { stat: Stat }, Stat | undefined>({
       operation: operations.exists,
-      request: { path: serverPath, watch: watcher !== undefined },
+      request: { path: serverPath, watch: this.#mustAskFor('data', serverPath, watcher) },
       path,
       options,
       onOk: ({ stat }) => {
@@ -249,19 +302,7 @@ export class ZooKeeper implements AsyncDisposable {
 
   /** The znode's data, empty if it has none. If the call fails, no watch is left. */
   async getData(path: string, options: WatchOptions = {}): Promise<{ data: Buffer; stat: Stat }> {
-    const serverPath = this.#toServer(path);
-    const { watcher } = options;
-    return this.#call({
-      operation: operations.getData,
-      request: { path: serverPath, watch: watcher !== undefined },
-      path,
-      options,
-      onOk: ({ data, stat }) => {
-        this.#watch('data', serverPath, watcher);
-        // A copy: the bytes received are part of a larger chunk, which should not live as long as they do.
-        return { data: data === null ? Buffer.alloc(0) : Buffer.from(data), stat };
-      },
-    });
+    return this.#readData(this.#toServer(path), path, options);
   }
 
   /** Replaces the znode's data. Bytes are not copied: they must not be changed before the call has settled. */
@@ -278,9 +319,9 @@ export class ZooKeeper implements AsyncDisposable {
   async getChildren(path: string, options: WatchOptions = {}): Promise<{ children: string[]; stat: Stat }> {
     const serverPath = this.#toServer(path);
     const { watcher } = options;
-    return this.#call({
+    return this.#callWatching({
       operation: operations.getChildren2,
-      request: { path: serverPath, watch: watcher !== undefined },
+      request: { path: serverPath, watch: this.#mustAskFor('child', serverPath, watcher) },
       path,
       options,
       onOk: ({ children, stat }) => {
@@ -323,17 +364,124 @@ export class ZooKeeper implements AsyncDisposable {
   async addWatch(path: string, watcher: Watcher, options: CallOptions & { recursive?: boolean } = {}): Promise<void> {
     const serverPath = this.#toServer(path);
     const { recursive = false } = options;
-    const mode = recursive ? AddWatchMode.PERSISTENT_RECURSIVE : AddWatchMode.PERSISTENT;
+    const kind = recursive ? 'persistentRecursive' : 'persistent';
+    const mode = this.#watches.modeFor(serverPath, recursive);
+    const endAsking = this.#watches.beginAsking(kind, serverPath);
+    try {
+      await this.#callWatching({
+        operation: operations.addWatch,
+        request: { path: serverPath, mode },
+        path,
+        options: { ...options, watcher },
+        onOk: () => {
+          this.#watches.noteMode(serverPath, mode);
+          this.#watch(kind, serverPath, watcher);
+        },
+      });
+    } finally {
+      endAsking();
+    }
+  }
+
+  /**
+   * Takes watches away. From this call on the watchers hear of no more changes, whatever the server does; each is told so by an event
+   * (`DataWatchRemoved`, `ChildWatchRemoved`, `PersistentWatchRemoved`), as in Java. Resolves when the server has forgotten a watch that
+   * nobody needs any more, or has lost it with its connection. A watch that a call under way is about to leave is not touched.
+   * @throws NoWatcherError if there is none of that kind
+   */
+  async removeWatches(path: string, options: RemoveWatchesOptions = {}): Promise<void> {
+    const { watcher, type = WatcherType.Any, local = false } = options;
+    const serverPath = this.#toServer(path);
+    const { removed, unneeded } = this.#watches.remove(serverPath, type, watcher);
+    if (removed.length === 0) throw new NoWatcherError(`no such watch: ${path}`, { path });
+    const { state } = this;
+    const isConnected = state === 'CONNECTED' || state === 'CONNECTED_READ_ONLY';
+    for (const { type, watchers } of removed) {
+      const told = { type, state: isConnected ? KeeperState.SyncConnected : KeeperState.Disconnected, path };
+      this.#deliveries.add('event', () => tell(watchers, told));
+    }
+    // Without a connection there is nothing to say: the next one starts with the watches that are left.
+    if (local || !isConnected || unneeded === undefined || this.#watching.has(serverPath)) return;
+    await this.#forgetOnServer(path, unneeded, options);
+  }
+
+  /** All that is asked for at once, of one moment. A read that fails doesn't fail the others. ZooKeeper 3.6. */
+  async multiRead(reads: readonly MultiReadOperation[], options: CallOptions = {}): Promise<MultiReadResult[]> {
+    const request = reads.map((read, index) => toWireRead(read, index, this.#chroot));
+    const onOk = (results: Parameters<typeof toMultiReadResults>[1]) => toMultiReadResults(reads, results);
+    return this.#call({ operation: operations.multiRead, request, path: undefined, options, onOk });
+  }
+
+  /** The ephemeral znodes of this session whose paths begin with `prefix`; all of them without it. ZooKeeper 3.6. */
+  async getEphemerals(prefix = '/', options: CallOptions = {}): Promise<string[]> {
     return this.#call({
-      operation: operations.addWatch,
-      request: { path: serverPath, mode },
-      path,
+      operation: operations.getEphemerals,
+      request: { prefixPath: this.#toServer(prefix) },
+      path: prefix,
       options,
-      onOk: () => this.#watch(recursive ? 'persistentRecursive' : 'persistent', serverPath, watcher),
+      // The server compares bytes: `/app` is the beginning of `/application` too.
+      onOk: ({ ephemerals }) =>
+        ephemerals.filter((path) => this.#chroot.contains(path)).map((path) => this.#chroot.toClient(path)),
     });
   }
 
+  /** How many znodes there are below a path, at any depth. ZooKeeper 3.6. */
+  async getAllChildrenNumber(path: string, options: CallOptions = {}): Promise<number> {
+    const request = { path: this.#toServer(path) };
+    const operation = operations.getAllChildrenNumber;
+    return this.#call({ operation, request, path, options, onOk: ({ totalNumber }) => totalNumber });
+  }
+
+  /** Who this connection is for the server: its identities, of a digest only the user's name. ZooKeeper 3.7. */
+  async whoAmI(options: CallOptions = {}): Promise<readonly ClientInfo[]> {
+    const operation = operations.whoAmI;
+    const onOk = ({ clientInfo }: { clientInfo: readonly ClientInfo[] }) => clientInfo;
+    return this.#call({ operation, request: undefined, path: undefined, options, onOk });
+  }
+
+  /** The configuration of the ensemble: the data of `/zookeeper/config`, which lies in no chroot. */
+  async getConfig(options: WatchOptions = {}): Promise<{ data: Buffer; stat: Stat }> {
+    return this.#readData(CONFIG_PATH, CONFIG_PATH, options);
+  }
+
+  /**
+   * Changes the members of the ensemble; resolves to the new configuration. The servers must allow it, and the client needs the rights on
+   * `/zookeeper/config`. After an unknown outcome, look at the configuration.
+   */
+  async reconfig(options: CallOptions & ReconfigOptions): Promise<{ data: Buffer; stat: Stat }> {
+    const { joining, leaving, newMembers, fromConfig = -1n } = options;
+    if (typeof fromConfig !== 'bigint') throw new InvalidArgumentError('fromConfig', 'a version is a bigint');
+    const request = {
+      joiningServers: toServerList(joining, 'joining'),
+      leavingServers: toServerList(leaving, 'leaving'),
+      newMembers: toServerList(newMembers, 'newMembers'),
+      configId: fromConfig,
+    };
+    const onOk = ({ data, stat }: { data: Buffer | null; stat: Stat }) => ({ data: Buffer.from(data ?? []), stat });
+    return this.#call({ operation: operations.reconfig, request, path: CONFIG_PATH, options, onOk });
+  }
+
   // Inside.
+
+  #mustAskFor(kind: 'data' | 'child', serverPath: string, watcher: Watcher | undefined): boolean {
+    return watcher !== undefined && !this.#watches.covers(kind, serverPath);
+  }
+
+  /** The data of `serverPath`, which the user calls `path`. */
+  #readData(serverPath: string, path: string, options: WatchOptions): Promise<{ data: Buffer; stat: Stat }> {
+    const { watcher } = options;
+    return this.#callWatching({
+      operation: operations.getData,
+      request: { path: serverPath, watch: this.#mustAskFor('data', serverPath, watcher) },
+      path,
+      options,
+      onOk: ({ data, stat }) => {
+        this.#watch('data', serverPath, watcher);
+        // A copy: the bytes received are part of a larger chunk, which should not live as long as they do.
+        return { data: data === null ? Buffer.alloc(0) : Buffer.from(data), stat };
+      },
+    });
+  }
 
   #call<Request, Response, Result>(plan: CallPlan<Request, Response, Result>): Promise<Result> {
     const { signal, timeoutMs } = plan.options;
@@ -343,6 +491,30 @@ export class ZooKeeper implements AsyncDisposable {
       const context = { clock: this.clock, deliveries: this.#deliveries };
       this.#session.submit(new Call(plan, context, { resolve, reject }));
     });
+  }
+
+  /** The same for a call that leaves a watch at the path of its request. */
+  #callWatching<Request extends { readonly path: string }, Response, Result>(
+    plan: CallPlan<Request, Response, Result> & { readonly options: WatchOptions },
+  ): Promise<Result> {
+    if (plan.options.watcher === undefined) return this.#call(plan);
+    const { path } = plan.request;
+    this.#watching.set(path, (this.#watching.get(path) ?? 0) + 1);
+    return this.#call(plan).finally(() => {
+      const left = (this.#watching.get(path) ?? 0) - 1;
+      if (left > 0) this.#watching.set(path, left);
+      else this.#watching.delete(path);
+    });
+  }
+
+  async #forgetOnServer(path: string, type: WatcherType, options: CallOptions): Promise<void> {
+    try {
+      const request = { path: this.#toServer(path), type };
+      await this.#call({ operation: operations.removeWatches, request, path, options, onOk: () => undefined });
+    } catch (error) {
+      // It has none: it was used up, and the event came too late; or the connection is gone, and the watch with it.
+      if (!(error instanceof NoWatcherError || error instanceof ConnectionLossError)) throw error;
+    }
   }
 
   #toServer(path: string): string {
@@ -366,9 +538,15 @@ export class ZooKeeper implements AsyncDisposable {
   /** An event of a type that this version doesn't know finds no watch. */
   #onEvent(event: WatcherEvent): void {
     const type = event.type as EventType;
-    const watchers = this.#watches.take(type, event.path);
+    this.#tellWatchers(type, event.path);
+    const parent = this.#watches.unspokenChildrenChange(type, event.path);
+    if (parent !== undefined) this.#tellWatchers(EventType.NodeChildrenChanged, parent);
+  }
+
+  #tellWatchers(type: EventType, serverPath: string): void {
+    const watchers = this.#watches.take(type, serverPath);
     if (watchers.length === 0) return;
-    const watched = { type, state: KeeperState.SyncConnected, path: this.#chroot.toClient(event.path) };
+    const watched = { type, state: KeeperState.SyncConnected, path: this.#chroot.toClient(serverPath) };
     this.#deliveries.add('event', () => tell(watchers, watched));
   }
 }

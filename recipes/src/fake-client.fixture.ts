@@ -10,12 +10,14 @@ import {
   EventType,
   joinPath,
   KeeperState,
+  type MultiResult,
   NoNodeError,
   nameOf,
   parentOf,
   type SessionId,
   sequenceSuffix,
   type Timer,
+  type TransactionOp,
   toSessionId,
   toZxid,
   type WatchedEvent,
@@ -269,6 +271,24 @@ export class FakeClient {
       signal?.addEventListener('abort', () => reject(signal.reason));
     });
     return Promise.race([deleted, aborted]);
+  }
+
+  readonly op: Pick<CuratorFramework['op'], 'check' | 'setData'> = {
+    check: (path) => ({ kind: 'check', path }),
+    setData: (path, data) => ({ kind: 'setData', path, data }),
+  };
+
+  /** Checks and setData without versions. */
+  transaction(ops: readonly TransactionOp[]): Promise<MultiResult[]> {
+    return this.#execute('transaction', ops.map(({ path }) => path).join(' '), () => {
+      const codes = ops.map(({ path }) => (this.#servers.znodes.has(path) ? 'OK' : 'NO_NODE'));
+      const failed = ops[codes.indexOf('NO_NODE')];
+      if (failed !== undefined) {
+        throw new NoNodeError(`no such znode: ${failed.path}`, { path: failed.path, operationCodes: codes });
+      }
+      for (const op of ops) if (op.kind === 'setData') this.#servers.setData(op.path, String(op.data));
+      return ops.map(() => ({ kind: 'check' as const }));
+    });
   }
 
   getChildren(path: string): Promise<string[]> {

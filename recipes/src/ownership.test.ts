@@ -1,5 +1,5 @@
 import { describe, expect, it, vi } from 'vitest';
-import { NoAuthError } from 'zookeeper-client-ts';
+import { NoAuthError, NoNodeError } from 'zookeeper-client-ts';
 import { toZxid } from 'zookeeper-protocol-ts';
 import { type FakeClient, FakeServers, SESSION_TIMEOUT_MS, settle } from './fake-client.fixture.ts';
 import { OwnedZnode, Ownership, OwnershipLostError, type OwnershipLostReason } from './ownership.ts';
@@ -27,6 +27,56 @@ function listen(ownership: Ownership): { reason: OwnershipLostReason | undefined
 function connectedClient(): FakeClient {
   return new FakeServers().newClient().start();
 }
+
+describe('a transaction of an owner', () => {
+  const prepare = () => {
+    const servers = new FakeServers();
+    const client = servers.newClient().start();
+    const { path } = servers.createSequential('/lock/mine-', '', client.sessionId);
+    servers.createSequential('/state-', '', client.sessionId);
+    const ownership = new Ownership({
+      client: client.framework,
+      path,
+      token: toZxid(7n),
+      sessionId: client.sessionId,
+      id: 'me',
+      release: async () => undefined,
+    });
+    return { servers, client, path, ownership, state: '/state-0000000001' };
+  };
+
+  it('is applied while our znode exists, and tells the results of its own operations', async () => {
+    const { servers, client, path, ownership, state } = prepare();
+    expect(await ownership.transaction([ownership.op.setData(state, 'new')])).toHaveLength(1);
+    expect(servers.read(state).data.toString()).toBe('new');
+    expect(client.requests).toEqual([`transaction ${path} ${state}`]);
+  });
+
+  it('is not applied once our znode is gone, and ends the ownership', async () => {
+    const { servers, path, ownership, state } = prepare();
+    servers.delete(path);
+    await expect(ownership.transaction([ownership.op.setData(state, 'new')])).rejects.toBeInstanceOf(
+      OwnershipLostError,
+    );
+    expect(servers.read(state).data.toString()).toBe('');
+    expect(ownership.signal.reason).toMatchObject({ reason: 'NODE_DELETED' });
+  });
+
+  it('is refused like any other where one of its own operations fails, and the ownership stays', async () => {
+    const { ownership } = prepare();
+    await expect(ownership.transaction([ownership.op.setData('/none', 'new')])).rejects.toBeInstanceOf(NoNodeError);
+    expect(ownership.isHeld()).toBe(true);
+  });
+
+  it('sends nothing when it has ended', async () => {
+    const { client, ownership, state } = prepare();
+    client.enter('LOST');
+    await expect(ownership.transaction([ownership.op.setData(state, 'new')])).rejects.toBeInstanceOf(
+      OwnershipLostError,
+    );
+    expect(client.requests).toEqual([]);
+  });
+});
 
 describe('Ownership', () => {
   it('is held while the session is confirmed', () => {

@@ -23,10 +23,12 @@ import {
   type CuratorFramework,
   EventType,
   isRetryable,
+  type MultiResult,
   NoNodeError,
   type SessionId,
   type Stat,
   type Timer,
+  type TransactionOp,
   type WatchedEvent,
   ZooKeeperError,
   type Zxid,
@@ -136,6 +138,34 @@ export class Ownership implements AsyncDisposable {
   isHeld(): boolean {
     this.#endIfInDoubt();
     return !this.#ended;
+  }
+
+  /** Makes the operations of a {@link transaction}. */
+  get op(): CuratorFramework['op'] {
+    return this.#client.op;
+  }
+
+  /**
+   * Applies all operations, or none: only while our znode exists, which the server checks in the same transaction. As long as it does, nobody
+   * else can have been granted the same thing; so this needs no token, and holds also where the client is mistaken. (Its name was ours
+   * alone, with an id and a number that are given out once: if there is a znode of that name, it has our czxid.) Resolves to the result of each.
+   *
+   * After a lost answer the attempt is repeated, and may then be refused because the first one was applied: `client.transaction` says more.
+   * @throws OwnershipLostError if it isn't held any more: nothing was applied
+   */
+  async transaction(
+    ops: readonly TransactionOp[],
+    { signal }: { readonly signal?: AbortSignal | undefined } = {},
+  ): Promise<MultiResult[]> {
+    this.signal.throwIfAborted();
+    try {
+      const [, ...results] = await this.#client.transaction([this.op.check(this.path), ...ops], { signal });
+      return results;
+    } catch (error) {
+      if (!(error instanceof NoNodeError && error.operationCodes?.[0] === error.code)) throw error;
+      this.end('NODE_DELETED');
+      throw this.signal.reason;
+    }
   }
 
   /**

@@ -8,7 +8,8 @@ import {
   NoNodeError,
   OperationTimeoutError,
 } from '../errors.ts';
-import { CuratorFramework, type FrameworkOptions } from '../framework.ts';
+import { CuratorFramework } from '../framework.ts';
+import type { FrameworkOptions } from '../framework-options.ts';
 import { RetryNTimes } from '../retry.ts';
 import { FakeServer, type Fate, type ReceivedRequest } from './fake-server.fixture.ts';
 import { protectedIdOf, withoutProtection } from './protection.ts';

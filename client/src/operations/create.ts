@@ -5,12 +5,15 @@ import {
   type CreateModeName,
   isEphemeral,
   isSequential,
+  NO_SESSION,
   parentOf,
   type Stat,
 } from 'zookeeper-protocol-ts';
-import { InvalidArgumentError, NoNodeError } from '../errors.ts';
+import { InvalidArgumentError, NodeExistsError, NoNodeError } from '../errors.ts';
 import { isRefused } from '../retry.ts';
 import type { ZooKeeper } from '../zookeeper.ts';
+import { aclFor } from './acl-provider.ts';
+import { toStored } from './compression.ts';
 import { createPath } from './create-path.ts';
 import type { OperationScope } from './operation-scope.ts';
 import { deleteIfExists, deleteProtected, findProtected, randomUuid, toProtectedPath } from './protection.ts';
@@ -21,8 +24,12 @@ export interface CreateOptions {
   readonly mode?: CreateMode | CreateModeName | undefined;
   /** Strings are written in UTF-8. The client's default data when absent. */
   readonly data?: Uint8Array | string | undefined;
-  /** Of the znode itself; its parents are open to all. Open to all by default. */
+  /** Write it compressed. False by default, unless compression is enabled for the whole client. */
+  readonly compressed?: boolean | undefined;
+  /** Of the znode itself. By default what the client's ACL provider says, which is open to all unless told otherwise. */
   readonly acl?: readonly Acl[] | undefined;
+  /** Give `acl` to the parents that are made as well; by default they get what the ACL provider says (CURATOR-362). */
+  readonly applyAclToParents?: boolean | undefined;
   /** Make missing parents too, as persistent znodes. Tried only when the server says that the parent is missing. */
   readonly parents?: boolean | undefined;
   /** As `parents`, but as containers, which the server deletes when their last child has gone. */
@@ -32,6 +39,14 @@ export interface CreateOptions {
    * for it first, and when the call fails for good or is aborted, it is found and deleted in the background.
    */
   readonly protect?: boolean | undefined;
+  /** Where the znode exists, write the data to it instead; with a version, only to that one. The result has the `Stat` of that. */
+  readonly orSetData?: boolean | { readonly version: number } | undefined;
+  /**
+   * That the znode exists with these data, unchanged since it was made, counts as success, so that an attempt after a lost answer
+   * doesn't fail because of the one before. An ephemeral one must belong to this session. It says that the znode is there, not who
+   * made it: somebody else may have made the same. `orSetData` goes first.
+   */
+  readonly idempotent?: boolean | undefined;
   /** For the modes with a time to live, ms. */
   readonly ttlMs?: number | undefined;
   /** Aborting rejects with the signal's reason. A request already sent is not undone, unless `protect` is set. */
@@ -52,46 +67,94 @@ export interface CreatedZnode {
 export async function createZnode(scope: OperationScope, path: string, options: CreateOptions): Promise<CreatedZnode> {
   const mode = toCreateMode(options.mode);
   const target = scope.namespace.toServer(path, { sequential: isSequential(mode) });
+  const stored = toStored(scope, path, options);
+  const request = { ...options, mode, data: stored instanceof Uint8Array ? stored : await stored };
   const created = options.protect
-    ? await createProtected(scope, target, mode, options)
-    : await scope.retry((zk) => createOnce(scope, zk, target, mode, options), options.signal);
+    ? await createProtected(scope, target, request)
+    : await scope.retry((zk) => createOnce(scope, zk, target, request), options.signal);
   return { path: scope.namespace.toUser(created.path), stat: created.stat };
 }
 
+/** The same on every attempt: the mode as a number, the data as they are written. */
+type CreateRequest = CreateOptions & { readonly mode: CreateMode; readonly data: Uint8Array };
+
 /** @throws InvalidArgumentError for a name that is none: types promise more than callers keep */
-function toCreateMode(mode: CreateMode | CreateModeName = CreateMode.PERSISTENT): CreateMode {
+export function toCreateMode(mode: CreateMode | CreateModeName = CreateMode.PERSISTENT): CreateMode {
   if (typeof mode === 'number') return mode;
   if (Object.hasOwn(CreateMode, mode)) return CreateMode[mode];
   throw new InvalidArgumentError('mode', `${String(mode)} is not a CreateMode`);
 }
 
-/** One attempt. Parents are made only when the server has missed them. */
+/** One attempt: makes it, or makes do with the one that exists, if that was asked for. */
 async function createOnce(
   scope: OperationScope,
   zk: ZooKeeper,
   path: string,
-  mode: CreateMode,
-  options: CreateOptions,
+  request: CreateRequest,
 ): Promise<CreatedZnode> {
-  const request = {
-    signal: options.signal,
-    acl: options.acl,
-    ttlMs: options.ttlMs,
-    mode,
-    data: options.data ?? scope.defaultData,
-  };
+  for (;;) {
+    try {
+      return await createWithParents(scope, zk, path, request);
+    } catch (error) {
+      // Also from the second create, behind the parents (CURATOR-719).
+      if (!(error instanceof NodeExistsError)) throw error;
+      const existing = await useExisting(zk, path, request, error);
+      if (existing !== undefined) return existing;
+    }
+  }
+}
+
+/** Parents are made only when the server has missed them. */
+async function createWithParents(
+  scope: OperationScope,
+  zk: ZooKeeper,
+  path: string,
+  { mode, data, acl, ttlMs, applyAclToParents, parents, containers, signal }: CreateRequest,
+): Promise<CreatedZnode> {
+  const create = { signal, acl: acl ?? aclFor(scope.aclProvider, path), ttlMs, mode, data };
   try {
-    return await zk.create(path, request);
+    return await zk.create(path, create);
   } catch (error) {
     if (!(error instanceof NoNodeError)) throw error;
     const parent = parentOf(path);
     // The namespace's own znode is a container: it may have been deleted since the client made it.
     const isInNamespaceRoot = parent === scope.namespace.root;
-    if (!(options.parents || options.containers || isInNamespaceRoot)) throw error;
-    const containers = options.containers || isInNamespaceRoot ? scope.containers : undefined;
-    await createPath(zk, parent, { containers, signal: options.signal });
-    return await zk.create(path, request);
+    if (!(parents || containers || isInNamespaceRoot)) throw error;
+    await createPath(zk, parent, {
+      containers: containers || isInNamespaceRoot ? scope.containers : undefined,
+      aclOf: (ancestor) => (applyAclToParents ? acl : undefined) ?? aclFor(scope.aclProvider, ancestor),
+      signal,
+    });
+    return await zk.create(path, create);
   }
+}
+
+/**
+ * Undefined if it has vanished in the meantime.
+ * @throws the refusal, if the znode that exists will not do
+ */
+async function useExisting(
+  zk: ZooKeeper,
+  path: string,
+  { mode, data, orSetData, idempotent, signal }: CreateRequest,
+  refusal: NodeExistsError,
+): Promise<CreatedZnode | undefined> {
+  try {
+    if (orSetData) {
+      const version = orSetData === true ? -1 : orSetData.version;
+      return { path, stat: await zk.setData(path, data, { version, signal }) };
+    }
+    if (idempotent) {
+      const existing = await zk.getData(path, { signal });
+      const owner = isEphemeral(mode) ? zk.sessionId : NO_SESSION;
+      const { version, ephemeralOwner } = existing.stat;
+      if (version === 0 && ephemeralOwner === owner && existing.data.equals(data)) return { path, stat: existing.stat };
+    }
+  } catch (error) {
+    if (error instanceof NoNodeError) return undefined;
+    throw error;
+  }
+  throw refusal;
 }
 
 /**
@@ -99,12 +162,8 @@ async function createOnce(
  * its outcome is unknown, each further attempt looks for the znode first. An ephemeral one that belongs to another session
  * than the present one will vanish with it: it is not ours any more, and deleted (CURATOR-498).
  */
-async function createProtected(
-  scope: OperationScope,
-  path: string,
-  mode: CreateMode,
-  options: CreateOptions,
-): Promise<CreatedZnode> {
+async function createProtected(scope: OperationScope, path: string, request: CreateRequest): Promise<CreatedZnode> {
+  const { mode, signal } = request;
   const id = randomUuid(scope.random);
   const parent = parentOf(path);
   const target = toProtectedPath(path, id);
@@ -119,7 +178,7 @@ async function createProtected(
     const unknownBefore = outcomeUnknown;
     outcomeUnknown = true;
     try {
-      return await createOnce(scope, zk, target, mode, options);
+      return await createOnce(scope, zk, target, request);
     } catch (error) {
       if (isRefused(error)) outcomeUnknown = unknownBefore;
       throw error;
@@ -127,7 +186,7 @@ async function createProtected(
   };
 
   const findOurs = async (zk: ZooKeeper): Promise<CreatedZnode | undefined> => {
-    const found = await findProtected(zk, parent, id, options.signal);
+    const found = await findProtected(zk, parent, id, signal);
     const isOurs = ({ stat }: CreatedZnode) => !isEphemeral(mode) || stat.ephemeralOwner === zk.sessionId;
     for (const stale of found.filter((znode) => !isOurs(znode))) {
       scope.guarantee((handle) => deleteIfExists(handle, stale.path));
@@ -136,7 +195,7 @@ async function createProtected(
   };
 
   try {
-    return await scope.retry(attempt, options.signal);
+    return await scope.retry(attempt, signal);
   } catch (error) {
     if (outcomeUnknown) scope.guarantee((zk) => deleteProtected(zk, parent, id));
     throw error;
@@ -159,8 +218,26 @@ export class CreateBuilder<Result = string> {
     return this.#with({ mode });
   }
 
-  withACL(acl: readonly Acl[]): this {
-    return this.#with({ acl });
+  /** @param applyToParents of those that are made on the way, too */
+  withACL(acl: readonly Acl[], applyToParents = false): this {
+    return this.#with({ acl, applyAclToParents: applyToParents });
+  }
+
+  /** @param version of the data that may be replaced; any without it */
+  orSetData(version?: number): this {
+    return this.#with({ orSetData: version === undefined ? true : { version } });
+  }
+
+  idempotent(): this {
+    return this.#with({ idempotent: true });
+  }
+
+  compressed(): this {
+    return this.#with({ compressed: true });
+  }
+
+  uncompressed(): this {
+    return this.#with({ compressed: false });
   }
 
   withTtl(ttlMs: number): this {

@@ -97,6 +97,11 @@ export class DeleteBuilder {
     return this.#with({ quietly: true });
   }
 
+  /** Another word for {@link quietly}, as in Curator. */
+  idempotent(): this {
+    return this.quietly();
+  }
+
   deletingChildrenIfNeeded(): this {
     return this.#with({ children: true });
   }

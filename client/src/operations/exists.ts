@@ -1,27 +1,65 @@
 /** exists: whether there is a znode (Curator's `ExistsBuilder`, `checkExists()`). */
-import type { Stat } from 'zookeeper-protocol-ts';
+import { type Acl, parentOf, type Stat, WatcherType } from 'zookeeper-protocol-ts';
 import type { Watcher } from '../watch/watch-registry.ts';
+import { aclFor } from './acl-provider.ts';
+import { createPath } from './create-path.ts';
 import type { OperationScope } from './operation-scope.ts';
-import { type ReadOptions, toCallOptions } from './read-options.ts';
+import { type ReadOptions, readZnode } from './read-options.ts';
+
+/** How to look for a znode. */
+export interface ExistsOptions extends ReadOptions {
+  /** Make the parents that are missing first, as persistent znodes: for a watch that waits for the znode itself. */
+  readonly parents?: boolean | undefined;
+  /** As `parents`, but as containers. */
+  readonly containers?: boolean | undefined;
+  /** Of the parents that are made; by default what the client's ACL provider says. */
+  readonly acl?: readonly Acl[] | undefined;
+}
 
 /** Its `Stat`, or undefined if there is no such znode. A watcher is set in both cases. */
 export async function existsZnode(
   scope: OperationScope,
   path: string,
-  options: ReadOptions,
+  options: ExistsOptions,
 ): Promise<Stat | undefined> {
-  const target = scope.namespace.toServer(path);
-  const call = toCallOptions(scope, options);
-  return scope.retry((zk) => zk.exists(target, call), options.signal);
+  const target = { path: scope.namespace.toServer(path), type: WatcherType.Data };
+  const { parents = false, containers = false, acl, signal } = options;
+  return readZnode(scope, target, options, async (zk, call) => {
+    if (parents || containers) {
+      await createPath(zk, parentOf(target.path), {
+        containers: containers ? scope.containers : undefined,
+        aclOf: (ancestor) => acl ?? aclFor(scope.aclProvider, ancestor),
+        signal,
+      });
+    }
+    return zk.exists(target.path, call);
+  });
 }
 
-/** Fluent form of {@link ReadOptions} for exists; `forPath` does it. */
+/** Fluent form of {@link ExistsOptions}; `forPath` does it. */
 export class ExistsBuilder {
   readonly #scope: OperationScope;
-  #options: ReadOptions = {};
+  #options: ExistsOptions = {};
 
   constructor(scope: OperationScope) {
     this.#scope = scope;
+  }
+
+  creatingParentsIfNeeded(): this {
+    return this.#with({ parents: true });
+  }
+
+  creatingParentContainersIfNeeded(): this {
+    return this.#with({ containers: true });
+  }
+
+  /** Of the parents that are made. */
+  withACL(acl: readonly Acl[]): this {
+    return this.#with({ acl });
+  }
+
+  watched(): this {
+    return this.#with({ watched: true });
   }
 
   usingWatcher(watcher: Watcher): this {
@@ -37,7 +75,7 @@ export class ExistsBuilder {
     return existsZnode(this.#scope, path, this.#options);
   }
 
-  #with(options: ReadOptions): this {
+  #with(options: ExistsOptions): this {
     this.#options = { ...this.#options, ...options };
     return this;
   }

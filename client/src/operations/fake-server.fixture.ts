@@ -5,6 +5,7 @@
  * door.
  */
 import {
+  AddWatchMode,
   CreateMode,
   connectRequest,
   connectResponse,
@@ -27,6 +28,7 @@ import {
   replyHeader,
   requestHeader,
   type SessionId,
+  type SetWatches2Request,
   SpecialXid,
   type Stat,
   sequenceSuffix,
@@ -125,8 +127,15 @@ interface Znode {
   children: number;
   readonly mode: CreateMode;
   readonly czxid: bigint;
+  mzxid: bigint;
+  /** Of the last child that came or went. */
+  pzxid: bigint;
+  /** How many children came or went. */
+  cversion: number;
   readonly owner: SessionId;
 }
+
+type WatchMode = 'once' | 'persistent' | 'recursive';
 
 interface ServerConnection {
   readonly handler: ConnectionHandler;
@@ -134,8 +143,8 @@ interface ServerConnection {
   /** Set by the handshake. */
   sessionId: SessionId;
   open: boolean;
-  /** `data /path`, `child /path`: what the client watches. */
-  readonly watches: Set<string>;
+  /** `data /path`, `child /path`: what the client watches. As in ZooKeeper 3.8 in one mode, the one it asked for last. */
+  readonly watches: Map<string, WatchMode>;
 }
 
 class Refusal extends Error {
@@ -145,6 +154,8 @@ class Refusal extends Error {
     this.errorCode = errorCode;
   }
 }
+
+const CONFIG_PATH = '/zookeeper/config';
 
 /** How a port without a listener answers. */
 const REFUSED = 'connect ECONNREFUSED';
@@ -156,9 +167,16 @@ export class FakeServer {
   up = true;
   /** False: connections are accepted, and nothing is answered. */
   answers = true;
+  /** False: a server without persistent watches, ZooKeeper 3.5, which refuses unknown requests and ends the connection. */
+  persistentWatches = true;
   /** Asked about each request but pings. */
   fate: (request: ReceivedRequest) => Fate | undefined = () => undefined;
-  /** All requests but pings, oldest first: `create2 /a`. */
+  /** What `/zookeeper/config` holds, and whether clients may authenticate. */
+  config = '';
+  acceptsCredentials = false;
+  /** The identities that were accepted, oldest first: `digest bob:pw`. */
+  readonly credentials: string[] = [];
+  /** All requests but pings and those of the ensemble tracker, oldest first: `create2 /a`. */
   readonly received: string[] = [];
   readonly #znodes = new Map<string, Znode>([['/', newZnode(CreateMode.PERSISTENT, NO_SESSION, 0n, Buffer.alloc(0))]]);
   readonly #sessions = new Map<SessionId, number>();
@@ -181,6 +199,14 @@ export class FakeServer {
   /** Paths of all znodes but the root, sorted. */
   get paths(): string[] {
     return [...this.#znodes.keys()].filter((path) => path !== '/').sort();
+  }
+
+  /** All that is watched, over all connections, but for the ensemble tracker's: `data /a once`. */
+  get watches(): string[] {
+    return [...this.#connections]
+      .flatMap(({ watches }) => [...watches].map(([watch, mode]) => `${watch} ${mode}`))
+      .filter((watch) => watch !== `data ${CONFIG_PATH} once`)
+      .sort();
   }
 
   modeOf(path: string): CreateMode | undefined {
@@ -239,7 +265,7 @@ export class FakeServer {
       frames: new FrameReader(),
       sessionId: NO_SESSION,
       open: true,
-      watches: new Set(),
+      watches: new Map(),
     };
     this.#connections.add(connection);
     this.clock.soon(() => {
@@ -301,14 +327,20 @@ export class FakeServer {
     const reader = new JuteReader(frame);
     const { xid, type } = requestHeader.read(reader);
     if (type === OpCode.ping) return this.#reply(connection, SpecialXid.ping, ErrorCode.OK);
-    if (type === OpCode.auth) return this.#reply(connection, SpecialXid.auth, ErrorCode.AUTH_FAILED);
+    if (type === OpCode.auth) return this.#onAuth(connection, reader);
     const { path, run } = this.#decode(connection, type, reader);
     const operation = opCodeName(type);
+    // Every client reads it on every connection: no fate of a test's is meant for that.
+    if (path === CONFIG_PATH) return this.#reply(connection, xid, ErrorCode.OK, run());
     this.received.push(path === '' ? operation : `${operation} ${path}`);
     const fate = this.fate({ operation, path, sessionId: connection.sessionId });
     if (fate === 'ignore') return;
     if (fate === 'lose request') return this.#drop(connection);
     if (typeof fate === 'number') return this.#reply(connection, xid, fate);
+    if (type === OpCode.addWatch && !this.persistentWatches) {
+      this.#reply(connection, xid, ErrorCode.UNIMPLEMENTED);
+      return this.clock.soon(() => this.clock.soon(() => this.#drop(connection)));
+    }
     try {
       const body = run();
       if (fate === 'lose reply') return this.#drop(connection);
@@ -318,6 +350,19 @@ export class FakeServer {
       if (fate === 'lose reply') return this.#drop(connection);
       this.#reply(connection, xid, error.errorCode);
     }
+  }
+
+  #onAuth(connection: ServerConnection, reader: JuteReader): void {
+    const { scheme, auth } = operations.auth.request.read(reader);
+    if (!this.acceptsCredentials) return this.#reply(connection, SpecialXid.auth, ErrorCode.AUTH_FAILED);
+    this.credentials.push(`${scheme} ${Buffer.from(auth ?? []).toString()}`);
+    this.#reply(connection, SpecialXid.auth, ErrorCode.OK);
+  }
+
+  /** The ensemble has changed. */
+  reconfigure(config: string): void {
+    this.config = config;
+    this.#notify(EventType.NodeDataChanged, CONFIG_PATH);
   }
 
   #reply(connection: ServerConnection, xid: Xid, err: number, body?: (writer: JuteWriter) => void): void {
@@ -359,7 +404,7 @@ export class FakeServer {
       };
     };
     const watch = (kind: 'data' | 'child', { path, watch }: { path: string; watch: boolean }) => {
-      if (watch) connection.watches.add(`${kind} ${path}`);
+      if (watch) connection.watches.set(`${kind} ${path}`, 'once');
     };
     switch (type) {
       case OpCode.create2:
@@ -382,6 +427,10 @@ export class FakeServer {
         });
       case OpCode.getData:
         return decoded(operations.getData, (request) => {
+          if (request.path === CONFIG_PATH) {
+            watch('data', request);
+            return { data: Buffer.from(this.config), stat: this.#stat('/') };
+          }
           const stat = this.#stat(request.path);
           watch('data', request);
           return { data: this.#znodes.get(request.path)?.data ?? null, stat };
@@ -410,8 +459,31 @@ export class FakeServer {
           },
         };
       case OpCode.setWatches:
-      case OpCode.setWatches2:
-        return { path: '', run: () => undefined };
+      case OpCode.setWatches2: {
+        const watches =
+          type === OpCode.setWatches2
+            ? operations.setWatches2.request.read(reader)
+            : {
+                ...operations.setWatches.request.read(reader),
+                persistentWatches: [],
+                persistentRecursiveWatches: [],
+              };
+        return { path: '', run: () => this.#restoreWatches(connection, watches) };
+      }
+      case OpCode.addWatch:
+        return decoded(operations.addWatch, ({ path, mode }) => {
+          const watchMode = mode === AddWatchMode.PERSISTENT ? 'persistent' : 'recursive';
+          connection.watches.set(`data ${path}`, watchMode);
+          connection.watches.set(`child ${path}`, watchMode);
+          return { err: 0 };
+        });
+      case OpCode.removeWatches:
+        return decoded(operations.removeWatches, ({ path, type }) => {
+          const tables = [...(type !== 1 ? ['data'] : []), ...(type !== 2 ? ['child'] : [])];
+          const removed = tables.filter((table) => connection.watches.delete(`${table} ${path}`));
+          if (removed.length === 0) throw new Refusal(ErrorCode.NO_WATCHER);
+          return undefined;
+        });
       default:
         throw new Error(`the fake server does not know ${opCodeName(type)}`);
     }
@@ -425,8 +497,9 @@ export class FakeServer {
     if (this.#znodes.has(created)) throw new Refusal(ErrorCode.NODE_EXISTS);
     parent.children++;
     this.#znodes.set(created, newZnode(mode, owner, ++this.#zxid, data));
-    this.#notify(EventType.NodeCreated, `data ${created}`);
-    this.#notify(EventType.NodeChildrenChanged, `child ${parentPath}`);
+    this.#touchParent(created);
+    this.#notify(EventType.NodeCreated, created);
+    this.#notify(EventType.NodeChildrenChanged, parentPath);
     return created;
   }
 
@@ -435,17 +508,26 @@ export class FakeServer {
     if (this.#childrenOf(path).length > 0) throw new Refusal(ErrorCode.NOT_EMPTY);
     this.#znodes.delete(path);
     this.#zxid++;
-    this.#notify(EventType.NodeDeleted, `data ${path}`);
-    this.#notify(EventType.NodeChildrenChanged, `child ${parentOf(path)}`);
+    this.#touchParent(path);
+    this.#notify(EventType.NodeDeleted, path);
+    this.#notify(EventType.NodeChildrenChanged, parentOf(path));
     return undefined;
+  }
+
+  /** A child came or went. */
+  #touchParent(path: string): void {
+    const parent = this.#znodes.get(parentOf(path));
+    if (parent === undefined) return;
+    parent.cversion++;
+    parent.pzxid = this.#zxid;
   }
 
   #setData(path: string, data: Buffer, version: number): void {
     const znode = this.#checkVersion(path, version);
     znode.data = data;
     znode.version++;
-    this.#zxid++;
-    this.#notify(EventType.NodeDataChanged, `data ${path}`);
+    znode.mzxid = ++this.#zxid;
+    this.#notify(EventType.NodeDataChanged, path);
   }
 
   #checkVersion(path: string, version: number): Znode {
@@ -464,27 +546,74 @@ export class FakeServer {
     if (znode === undefined) throw new Refusal(ErrorCode.NO_NODE);
     return {
       czxid: toZxid(znode.czxid),
-      mzxid: toZxid(znode.czxid),
+      mzxid: toZxid(znode.mzxid),
       ctime: 0,
       mtime: 0,
       version: znode.version,
-      cversion: znode.children,
+      cversion: znode.cversion,
       aversion: 0,
       ephemeralOwner: znode.owner,
       dataLength: znode.data.length,
       numChildren: this.#childrenOf(path).length,
-      pzxid: toZxid(znode.czxid),
+      pzxid: toZxid(znode.pzxid),
     };
   }
 
-  #notify(type: EventType, watch: string): void {
-    const path = watch.slice(watch.indexOf(' ') + 1);
+  #notify(type: EventType, path: string): void {
     for (const connection of this.#connections) {
-      if (!connection.watches.delete(watch)) continue;
-      this.#send(connection, (writer) => {
-        replyHeader.write(writer, { xid: SpecialXid.notification, zxid: toZxid(-1n), err: ErrorCode.OK });
-        watcherEvent.write(writer, { type, state: KeeperState.SyncConnected, path });
-      });
+      if (this.#isWatching(connection, type, path)) this.#sendEvent(connection, type, path);
+    }
+  }
+
+  /** Uses up a one-shot watch. */
+  #isWatching({ watches }: ServerConnection, type: EventType, path: string): boolean {
+    const tables = type === EventType.NodeChildrenChanged ? ['child'] : ['data'];
+    if (type === EventType.NodeDeleted) tables.push('child');
+    let isWatching = false;
+    for (const table of tables) {
+      const mode = watches.get(`${table} ${path}`);
+      if (mode === 'once') watches.delete(`${table} ${path}`);
+      if (mode !== undefined && (mode !== 'recursive' || type !== EventType.NodeChildrenChanged)) isWatching = true;
+    }
+    if (type === EventType.NodeChildrenChanged) return isWatching;
+    for (let at = path; at !== '/' && !isWatching; ) {
+      at = parentOf(at);
+      isWatching = watches.get(`data ${at}`) === 'recursive';
+    }
+    return isWatching;
+  }
+
+  #sendEvent(connection: ServerConnection, type: EventType, path: string): void {
+    this.#send(connection, (writer) => {
+      replyHeader.write(writer, { xid: SpecialXid.notification, zxid: toZxid(-1n), err: ErrorCode.OK });
+      watcherEvent.write(writer, { type, state: KeeperState.SyncConnected, path });
+    });
+  }
+
+  #restoreWatches(connection: ServerConnection, watches: SetWatches2Request): undefined {
+    const { relativeZxid } = watches;
+    const restore = (kind: 'data' | 'child', path: string, missed: EventType | undefined): void => {
+      if (missed === undefined) connection.watches.set(`${kind} ${path}`, 'once');
+      else this.#sendEvent(connection, missed, path);
+    };
+    for (const path of watches.dataWatches) {
+      const znode = this.#znodes.get(path);
+      const missed = znode === undefined ? EventType.NodeDeleted : EventType.NodeDataChanged;
+      restore('data', path, znode === undefined || znode.mzxid > relativeZxid ? missed : undefined);
+    }
+    for (const path of watches.existWatches) {
+      restore('data', path, this.#znodes.has(path) ? EventType.NodeCreated : undefined);
+    }
+    for (const path of watches.childWatches) {
+      const znode = this.#znodes.get(path);
+      const missed = znode === undefined ? EventType.NodeDeleted : EventType.NodeChildrenChanged;
+      restore('child', path, znode === undefined || znode.pzxid > relativeZxid ? missed : undefined);
+    }
+    for (const [mode, paths] of [
+      ['persistent', watches.persistentWatches],
+      ['recursive', watches.persistentRecursiveWatches],
+    ] as const) {
+      for (const path of paths) for (const kind of ['data', 'child']) connection.watches.set(`${kind} ${path}`, mode);
     }
   }
 
@@ -501,5 +630,8 @@ const newZnode = (mode: CreateMode, owner: SessionId, czxid: bigint, data: Buffe
   children: 0,
   mode,
   czxid,
+  mzxid: czxid,
+  pzxid: czxid,
+  cversion: 0,
   owner,
 });

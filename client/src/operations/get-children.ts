@@ -1,7 +1,8 @@
 /** getChildren: the names of a znode's children (Curator's `GetChildrenBuilder`). */
-import type { Stat } from 'zookeeper-protocol-ts';
+import { type Stat, WatcherType } from 'zookeeper-protocol-ts';
+import type { Watcher } from '../watch/watch-registry.ts';
 import type { OperationScope } from './operation-scope.ts';
-import { type ReadOptions, toCallOptions } from './read-options.ts';
+import { type ReadOptions, readZnode } from './read-options.ts';
 
 /** A znode's children and its own `Stat`, of the same moment. */
 export interface ZnodeChildren {
@@ -16,7 +17,45 @@ export async function getZnodeChildren(
   path: string,
   options: ReadOptions,
 ): Promise<ZnodeChildren> {
-  const target = scope.namespace.toServer(path);
-  const call = toCallOptions(scope, options);
-  return scope.retry((zk) => zk.getChildren(target, call), options.signal);
+  const target = { path: scope.namespace.toServer(path), type: WatcherType.Children };
+  return readZnode(scope, target, options, (zk, call) => zk.getChildren(target.path, call));
+}
+
+/** Fluent form of {@link ReadOptions} for getChildren; `forPath` does it. */
+export class GetChildrenBuilder<Result = string[]> {
+  readonly #scope: OperationScope;
+  readonly #toResult: (read: ZnodeChildren) => Result;
+  #options: ReadOptions;
+
+  constructor(scope: OperationScope, toResult: (read: ZnodeChildren) => Result, options: ReadOptions = {}) {
+    this.#scope = scope;
+    this.#toResult = toResult;
+    this.#options = options;
+  }
+
+  watched(): this {
+    return this.#with({ watched: true });
+  }
+
+  usingWatcher(watcher: Watcher): this {
+    return this.#with({ watcher });
+  }
+
+  withSignal(signal: AbortSignal): this {
+    return this.#with({ signal });
+  }
+
+  /** `forPath` then resolves to the znode's own `Stat` as well. */
+  storingStat(): GetChildrenBuilder<ZnodeChildren> {
+    return new GetChildrenBuilder(this.#scope, (read) => read, this.#options);
+  }
+
+  async forPath(path: string): Promise<Result> {
+    return this.#toResult(await getZnodeChildren(this.#scope, path, this.#options));
+  }
+
+  #with(options: ReadOptions): this {
+    this.#options = { ...this.#options, ...options };
+    return this;
+  }
 }

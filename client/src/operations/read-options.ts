@@ -1,5 +1,7 @@
 /** What exists, getData and getChildren have in common: they can leave a watch behind. */
+import type { WatcherType } from 'zookeeper-protocol-ts';
 import type { Watcher } from '../watch/watch-registry.ts';
+import type { ZooKeeper } from '../zookeeper.ts';
 import type { OperationScope } from './operation-scope.ts';
 
 /** How to read a znode. */
@@ -10,12 +12,32 @@ export interface ReadOptions {
    * getData and getChildren set none when they fail.
    */
   readonly watcher?: Watcher | undefined;
+  /** Without a watcher: the client's `watched` event tells of the next change. */
+  readonly watched?: boolean | undefined;
   /** Aborting rejects with the signal's reason. The watch may have been set. */
   readonly signal?: AbortSignal | undefined;
 }
 
-/** The options as the session takes them: events for the watcher are translated back into the namespace. */
-export const toCallOptions = (scope: OperationScope, { watcher, signal }: ReadOptions): ReadOptions => ({
-  signal,
-  watcher: watcher && scope.namespace.toServerWatcher(watcher),
-});
+/** The watcher as the session takes it: events are translated back into the namespace, and noted where that is wanted. */
+export function toServerWatcher(scope: OperationScope, watcher: Watcher): Watcher {
+  const inNamespace = scope.namespace.toServerWatcher(watcher);
+  return scope.watcherRecord?.toRecorded(inNamespace) ?? inNamespace;
+}
+
+/**
+ * A read in the retry loop, with its watch if it leaves one.
+ * @param path the server's
+ */
+export async function readZnode<T>(
+  scope: OperationScope,
+  { path, type }: { path: string; type: typeof WatcherType.Data | typeof WatcherType.Children },
+  { watcher = undefined, watched = false, signal }: ReadOptions,
+  read: (zk: ZooKeeper, call: { watcher: Watcher | undefined; signal: AbortSignal | undefined }) => Promise<T>,
+): Promise<T> {
+  const given = watcher ?? (watched ? scope.defaultWatcher : undefined);
+  if (given === undefined) return scope.retry((zk) => read(zk, { watcher: undefined, signal }), signal);
+  const onServer = toServerWatcher(scope, given);
+  const result = await scope.retry((zk) => read(zk, { watcher: onServer, signal }), signal);
+  scope.watcherRecord?.add({ path, type, watcher: onServer });
+  return result;
+}

@@ -21,6 +21,11 @@ export class Chroot {
     return path === '/' && !sequential ? this.#prefix : this.#prefix + path;
   }
 
+  /** Whether the server's path is the client's at all. */
+  contains(path: string): boolean {
+    return path === this.#prefix || path.startsWith(`${this.#prefix}/`);
+  }
+
   /** The server's path as the client knows it, or unchanged where it lies outside. */
   toClient(path: string): string {
     if (this.#prefix === '') return path;

@@ -10,6 +10,7 @@ import {
   operations,
   type SetWatches2Request,
   SpecialXid,
+  toSessionId,
   toZxid,
   type WatcherEvent,
 } from 'zookeeper-protocol-ts';
@@ -885,5 +886,124 @@ describe('whatever happens', () => {
       }),
       { numRuns: 300 },
     );
+  });
+});
+
+describe('a server without a quorum', () => {
+  const READ_ONLY_SESSION = toSessionId(0x7n);
+
+  const openReadOnly = () => {
+    const machine = new FakeMachine();
+    const states: string[] = [];
+    const session = new Session({
+      hosts: THREE_HOSTS,
+      timeoutMs: 30_000,
+      canBeReadOnly: true,
+      ports: machine.ports,
+      handler: {
+        onState: (state) => states.push(keeperStateName(state) ?? ''),
+        onEvent: () => undefined,
+        watchesToRestore: () => [],
+      },
+    });
+    return { machine, session, states };
+  };
+  const connectRequestOf = (link: { writes: Uint8Array[] }) =>
+    connectRequest.read(new JuteReader(Buffer.from(link.writes[0] ?? []).subarray(4)));
+
+  test('will do, until one with a quorum is found; then the session is a real one', () => {
+    const { machine, session, states } = openReadOnly();
+    machine.link.accept({ readOnly: true, sessionId: READ_ONLY_SESSION });
+    expect(connectRequestOf(machine.link)).toMatchObject({ readOnly: true, sessionId: NO_SESSION });
+    expect(session.state).toBe('CONNECTED_READ_ONLY');
+
+    machine.advance(100);
+    const first = machine.link;
+    first.open();
+    expect(Buffer.concat(first.writes).toString()).toBe('isro');
+    first.receive(Buffer.from('ro'));
+    expect(first.closed).toBe(true);
+    machine.advance(200);
+    const second = machine.link;
+    second.open();
+    second.receive(Buffer.from('rw'));
+    expect(session.state).toBe('NOT_CONNECTED');
+    machine.advance(100);
+    expect(machine.link.address).toEqual(second.address);
+    machine.link.open();
+    expect(connectRequestOf(machine.link)).toMatchObject({ sessionId: NO_SESSION });
+    machine.link.receive(accepted());
+    expect([session.state, session.id]).toEqual(['CONNECTED', SESSION_ID]);
+    expect(states).toEqual(['ConnectedReadOnly', 'Disconnected', 'SyncConnected']);
+  });
+
+  test('is asked by nobody any more when the session is over', () => {
+    const { machine, session } = openReadOnly();
+    machine.link.accept({ readOnly: true, sessionId: READ_ONLY_SESSION });
+    machine.advance(100);
+    const probe = machine.link;
+    session.abandon();
+    expect(probe.closed).toBe(true);
+    expect(machine.timers).toBe(0);
+  });
+
+  test('that does not answer is left after a second', () => {
+    const { machine } = openReadOnly();
+    machine.link.accept({ readOnly: true, sessionId: READ_ONLY_SESSION });
+    machine.advance(100);
+    const probe = machine.link;
+    machine.advance(1000);
+    expect(probe.closed).toBe(true);
+    machine.advance(200);
+    expect(machine.link).not.toBe(probe);
+  });
+
+  test('says nothing about a session of the ensemble: its lease ends, the reads go on', () => {
+    const { machine, session } = openReadOnly();
+    machine.link.accept();
+    machine.link.fail();
+    const { leaseEnd } = session;
+    machine.advance(2000);
+    machine.link.accept({ readOnly: true });
+    expect(session.leaseEnd).toBe(leaseEnd);
+    expect(session.state).toBe('CONNECTED_READ_ONLY');
+  });
+});
+
+describe('another list of servers', () => {
+  test('moves a connection whose server has gone, and fails what was under way', () => {
+    const machine = new FakeMachine();
+    const states: string[] = [];
+    const session = new Session({
+      hosts: HOSTS,
+      timeoutMs: 30_000,
+      ports: machine.ports,
+      handler: {
+        onState: (state) => states.push(keeperStateName(state) ?? ''),
+        onEvent: () => undefined,
+        watchesToRestore: () => [],
+      },
+    });
+    machine.link.accept();
+    session.updateHosts([{ host: 'zk9', port: 2181 }]);
+    machine.advance(1100);
+    expect(machine.link.address.host).toBe('zk9');
+    machine.link.accept();
+    expect(states).toEqual(['SyncConnected', 'Disconnected', 'SyncConnected']);
+    expect(session.id).toBe(SESSION_ID);
+  });
+
+  test('leaves a connection alone whose server stays', () => {
+    const machine = new FakeMachine();
+    const session = new Session({
+      hosts: THREE_HOSTS,
+      timeoutMs: 30_000,
+      ports: machine.ports,
+      handler: { onState: () => undefined, onEvent: () => undefined, watchesToRestore: () => [] },
+    });
+    machine.link.accept();
+    session.updateHosts([machine.link.address]);
+    expect(session.state).toBe('CONNECTED');
+    expect(machine.links).toHaveLength(1);
   });
 });

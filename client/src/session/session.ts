@@ -50,6 +50,8 @@ import {
   type ZooKeeperError,
 } from '../errors.ts';
 import { hostName } from './connect-string.ts';
+import { HostList } from './host-list.ts';
+import { ReadWriteProbe } from './read-write-probe.ts';
 import type { Connection, HostAddress, Ports, Timer } from './transport.ts';
 
 /**
@@ -109,6 +111,8 @@ export interface SessionOptions {
   readonly session?: { readonly id: SessionId; readonly password: Uint8Array } | undefined;
   /** The largest frame sent or accepted, bytes. */
   readonly frameBytesMax?: number | undefined;
+  /** A server without a quorum will do, until one with a quorum is found. False by default. */
+  readonly canBeReadOnly?: boolean | undefined;
   readonly ports: Ports;
   readonly handler: SessionHandler;
 }
@@ -164,15 +168,21 @@ const PING_INTERVAL_MS_MAX = 10_000;
 const WRITE_BYTES_MAX = 1 << 20;
 
 export class Session {
-  readonly #hosts: readonly HostAddress[];
+  readonly #hosts: HostList;
   readonly #ports: Ports;
   readonly #handler: SessionHandler;
   readonly #frameBytesMax: number;
+  readonly #canBeReadOnly: boolean;
   readonly #writer = new JuteWriter(4096);
 
   #phase: Phase;
   #sessionId: SessionId;
   #password: Uint8Array;
+  /**
+   * Whether the ensemble knows the session. One that a read-only server has made is known there alone: it is not shown to others,
+   * and the first server with a quorum makes a real one in its place.
+   */
+  #isEnsembleSession: boolean;
   /** What was asked for, until a server has answered; then what it granted. */
   #timeoutMs: number;
   readonly #requestedTimeoutMs: number;
@@ -186,9 +196,8 @@ export class Session {
   #xid = 0;
   readonly #credentials: Credential[] = [];
 
-  #hostIndex = -1;
-  /** The host that served last, or the first one: coming round to it costs a pause. */
-  #lastHostIndex = -1;
+  /** Present while connected to a read-only server. */
+  #probe: ReadWriteProbe | undefined;
   #hasReachedServer = false;
   readonly #failures = new Map<string, Error>();
   #toldState: KeeperState | undefined;
@@ -200,12 +209,14 @@ export class Session {
   constructor(options: SessionOptions) {
     this.#ports = options.ports;
     this.#handler = options.handler;
-    this.#hosts = shuffle(options.hosts, options.ports.random);
+    this.#hosts = new HostList(options.hosts, options.ports.random);
     this.#timeoutMs = options.timeoutMs;
     this.#requestedTimeoutMs = options.timeoutMs;
     this.#sessionId = options.session?.id ?? NO_SESSION;
+    this.#isEnsembleSession = options.session !== undefined;
     this.#password = options.session?.password ?? Buffer.alloc(PASSWORD_BYTES);
     this.#frameBytesMax = options.frameBytesMax ?? FRAME_BYTES_MAX_DEFAULT;
+    this.#canBeReadOnly = options.canBeReadOnly ?? false;
     this.#phase = this.#connect(this.#nextHost().address);
     this.#arm();
   }
@@ -284,6 +295,18 @@ export class Session {
     if (this.#phase.kind !== 'over') this.#end('expired');
   }
 
+  /**
+   * Other servers from now on. A connection that is in the way of an even spread of the clients is given up: see {@link HostList}.
+   */
+  updateHosts(hosts: readonly HostAddress[]): void {
+    const phase = this.#phase;
+    if (phase.kind === 'over') return;
+    const current = phase.kind === 'waiting' ? phase.address : phase.link.address;
+    if (!this.#hosts.update(hosts, current) || this.#closing !== undefined) return;
+    if (phase.kind === 'waiting') this.#phase = { ...phase, address: this.#hosts.next().address };
+    else this.#drop(phase.link, new Error('the list of servers has changed'));
+  }
+
   // Connecting.
 
   #connect(address: HostAddress): Phase {
@@ -304,9 +327,9 @@ export class Session {
       protocolVersion: 0,
       lastZxidSeen: this.#lastZxid,
       timeoutMs: this.#requestedTimeoutMs,
-      sessionId: this.#sessionId,
-      password: this.#password,
-      readOnly: false,
+      sessionId: this.#isEnsembleSession ? this.#sessionId : NO_SESSION,
+      password: this.#isEnsembleSession ? this.#password : Buffer.alloc(PASSWORD_BYTES),
+      readOnly: this.#canBeReadOnly,
     });
     const now = this.#ports.clock.now();
     link.connection.write(this.#writer.take());
@@ -345,20 +368,20 @@ export class Session {
   #onConnectResponse(link: Link, sentAt: number, frame: Buffer): void {
     const response = connectResponse.read(new JuteReader(frame));
     if (response.timeoutMs <= 0 || response.sessionId === NO_SESSION) return this.#end('expired');
-    if (this.#sessionId !== NO_SESSION && response.sessionId !== this.#sessionId) {
+    if (this.#isEnsembleSession && response.sessionId !== this.#sessionId) {
       throw new Error('the server answered for another session');
     }
     const now = this.#ports.clock.now();
     if (now >= sentAt + response.timeoutMs) {
       throw new Error(`the server answered after ${now - sentAt} ms, when the session may be over again`);
     }
+    const readOnly = response.readOnly ?? false;
     this.#sessionId = response.sessionId;
     this.#password = Buffer.from(response.password);
     this.#timeoutMs = response.timeoutMs;
-    this.#touched(sentAt);
-    this.#lastHostIndex = this.#hostIndex;
+    this.#isEnsembleSession ||= !readOnly;
+    this.#hosts.onConnected(link.address);
     this.#failures.clear();
-    const readOnly = response.readOnly ?? false;
     const connected: Connected = {
       kind: 'connected',
       link,
@@ -370,6 +393,8 @@ export class Session {
       credentials: [],
     };
     this.#phase = connected;
+    this.#touched(connected, sentAt);
+    if (readOnly) this.#probe = this.#startProbe();
     for (const credential of this.#credentials) this.#writeCredential(connected, credential);
     if (this.#closing === undefined) this.#queue.unshift(...this.#restoringRequests());
     this.#flush();
@@ -438,7 +463,7 @@ export class Session {
       case SpecialXid.notification:
         return this.#handler.onEvent(watcherEvent.read(reader));
       case SpecialXid.ping:
-        return this.#touched(phase.pings.shift());
+        return this.#touched(phase, phase.pings.shift());
       case SpecialXid.auth:
         return this.#onAuthReply(phase, err);
     }
@@ -449,7 +474,7 @@ export class Session {
     phase.inFlight.shift();
     if (zxid > this.#lastZxid) this.#lastZxid = zxid;
     // These two say that the session, or this connection's hold of it, is no more.
-    if (err !== ErrorCode.SESSION_EXPIRED && err !== ErrorCode.SESSION_MOVED) this.#touched(next.sentAt);
+    if (err !== ErrorCode.SESSION_EXPIRED && err !== ErrorCode.SESSION_MOVED) this.#touched(phase, next.sentAt);
     if (!next.request.settled) this.#answer(next.request, err, reader);
   }
 
@@ -473,8 +498,12 @@ export class Session {
     credential?.onAccepted();
   }
 
-  /** The server has answered what was sent then, so it heard of the session then or later. */
-  #touched(sentAt: number | undefined): void {
+  /**
+   * The server has answered what was sent then, so it heard of the session then or later. Of a session of the ensemble a read-only
+   * server can't tell: it may have ended behind its back.
+   */
+  #touched({ readOnly }: Connected, sentAt: number | undefined): void {
+    if (readOnly && this.#isEnsembleSession) return;
     if (sentAt !== undefined && sentAt > this.#lastContact) this.#lastContact = sentAt;
   }
 
@@ -594,9 +623,14 @@ export class Session {
   #nextDeadline(phase: Exclude<Phase, { kind: 'over' }>): number {
     const until =
       phase.kind === 'connected'
-        ? Math.min(phase.lastSent + this.#pingAfterMs(), phase.lastHeard + this.#readTimeoutMs(), this.leaseEnd)
+        ? Math.min(phase.lastSent + this.#pingAfterMs(), phase.lastHeard + this.#readTimeoutMs(), this.#dropAt(phase))
         : phase.until;
     return Math.min(until, this.#closing?.until ?? Number.POSITIVE_INFINITY);
+  }
+
+  /** When the connection is of no use any more. Reads of a read-only server are, whatever has become of the session. */
+  #dropAt({ readOnly }: Connected): number {
+    return readOnly ? Number.POSITIVE_INFINITY : this.leaseEnd;
   }
 
   #onTimer(): void {
@@ -607,7 +641,8 @@ export class Session {
       this.#phase = this.#connect(phase.address);
     } else if (phase.kind === 'connected') {
       if (this.#dropIfOverdue(now)) return;
-      if (now >= this.leaseEnd) return this.#drop(phase.link, new Error('the server may have expired the session'));
+      if (now >= this.#dropAt(phase))
+        return this.#drop(phase.link, new Error('the server may have expired the session'));
       if (now >= phase.lastSent + this.#pingAfterMs()) this.#ping(phase);
     } else if (this.#dropIfOverdue(now)) {
       return;
@@ -635,13 +670,17 @@ export class Session {
 
   // Ending.
 
-  /** The connection, or the attempt, is over; the session is not. */
-  #drop(link: Link, error: Error): void {
+  /**
+   * The connection, or the attempt, is over; the session is not.
+   * @param to the host to try next, where that is known
+   */
+  #drop(link: Link, error: Error, to?: HostAddress): void {
     if (!this.#isCurrent(link)) return;
     link.connection.close();
+    this.#stopProbe();
     this.#failures.set(hostName(link.address), error);
     const unanswered = this.#takeUnanswered();
-    const { address, delayMs } = this.#nextHost();
+    const { address, delayMs } = to === undefined ? this.#nextHost() : { address: to, delayMs: CLEAN_UP_MS };
     this.#phase = { kind: 'waiting', address, until: this.#ports.clock.now() + delayMs };
     const failures = new Map(this.#failures);
     for (const request of unanswered) {
@@ -660,6 +699,7 @@ export class Session {
     const unanswered = this.#takeUnanswered();
     this.#phase = { kind: 'over', reason };
     this.#timer?.cancel();
+    this.#stopProbe();
     if (phase.kind !== 'waiting' && phase.kind !== 'over') phase.link.connection.close();
     for (const request of unanswered) request.onFailure(endError(reason, request));
     for (const credential of this.#credentials) {
@@ -693,15 +733,28 @@ export class Session {
     return this.#phase.kind !== 'waiting' && this.#phase.kind !== 'over' && this.#phase.link === link;
   }
 
-  /** Round robin. The pause before it, as in Java's `ClientCnxn` and `StaticHostProvider`. */
+  /** The pause before it is that of Java's `ClientCnxn` and `StaticHostProvider`. */
   #nextHost(): { readonly address: HostAddress; readonly delayMs: number } {
-    this.#hostIndex = (this.#hostIndex + 1) % this.#hosts.length;
-    const address = this.#hosts[this.#hostIndex];
-    if (address === undefined) throw new RangeError('a session needs at least one host');
+    const { address, isRound } = this.#hosts.next();
     const spreadMs = this.#hasReachedServer ? Math.floor(this.#ports.random() * RECONNECT_SPREAD_MS) : 0;
-    const sameHostMs = this.#hostIndex === this.#lastHostIndex ? SAME_HOST_MS : 0;
-    if (this.#lastHostIndex === -1) this.#lastHostIndex = 0;
-    return { address, delayMs: CLEAN_UP_MS + spreadMs + sameHostMs };
+    return { address, delayMs: CLEAN_UP_MS + spreadMs + (isRound ? SAME_HOST_MS : 0) };
+  }
+
+  // A server with a quorum, while connected to one without.
+
+  #startProbe(): ReadWriteProbe {
+    return new ReadWriteProbe(this.#ports, {
+      nextHost: () => this.#hosts.next().address,
+      onFound: (address) => {
+        if (this.#phase.kind !== 'connected') return;
+        this.#drop(this.#phase.link, new Error(`${hostName(address)} has a quorum`), address);
+      },
+    });
+  }
+
+  #stopProbe(): void {
+    this.#probe?.stop();
+    this.#probe = undefined;
   }
 }
 
@@ -732,13 +785,3 @@ const describe = ({ opCode, path }: Pick<SessionRequest, 'opCode' | 'path'>): st
   path === undefined ? opCodeName(opCode) : `${opCodeName(opCode)} ${path}`;
 
 const toError = (thrown: unknown): Error => (thrown instanceof Error ? thrown : new Error(String(thrown)));
-
-/** Fisher–Yates. */
-function shuffle<T>(items: readonly T[], random: () => number): T[] {
-  const shuffled = [...items];
-  for (let i = shuffled.length - 1; i > 0; i--) {
-    const j = Math.floor(random() * (i + 1));
-    [shuffled[i], shuffled[j]] = [shuffled[j] as T, shuffled[i] as T];
-  }
-  return shuffled;
-}

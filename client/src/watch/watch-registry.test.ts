@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { EventType, JuteWriter, operations, toZxid } from 'zookeeper-protocol-ts';
+import { AddWatchMode, EventType, JuteWriter, operations, toZxid, WatcherType } from 'zookeeper-protocol-ts';
 import { SET_WATCHES_BYTES_MAX, type Watcher, type WatchKind, WatchRegistry } from './watch-registry.ts';
 
 const { NodeCreated, NodeDeleted, NodeDataChanged, NodeChildrenChanged } = EventType;
@@ -114,5 +114,49 @@ describe('requests that restore the watches', () => {
       operations.setWatches2.request.write(writer, request);
       expect(writer.length).toBeLessThan(SET_WATCHES_BYTES_MAX);
     }
+  });
+});
+
+describe('where a recursive watch is in place', () => {
+  test('nothing weaker is asked for at its path', () => {
+    const registry = new WatchRegistry();
+    const watcher = () => undefined;
+    expect(registry.modeFor('/a', false)).toBe(AddWatchMode.PERSISTENT);
+    registry.add('persistentRecursive', '/a', watcher);
+    expect(registry.modeFor('/a', false)).toBe(AddWatchMode.PERSISTENT_RECURSIVE);
+    expect([registry.covers('data', '/a'), registry.covers('child', '/a')]).toEqual([true, false]);
+    expect([registry.covers('data', '/a/b'), registry.covers('child', '/b')]).toEqual([false, false]);
+    registry.add('persistent', '/b', watcher);
+    expect([registry.covers('data', '/b'), registry.covers('child', '/b')]).toEqual([true, true]);
+  });
+
+  test('one that is being asked for counts until that is over', () => {
+    const registry = new WatchRegistry();
+    const ends = [registry.beginAsking('persistentRecursive', '/a'), registry.beginAsking('persistentRecursive', '/a')];
+    for (const end of ends) {
+      expect(registry.modeFor('/a', false)).toBe(AddWatchMode.PERSISTENT_RECURSIVE);
+      expect(registry.covers('data', '/a')).toBe(true);
+      end();
+    }
+    expect(registry.modeFor('/a', false)).toBe(AddWatchMode.PERSISTENT);
+    expect(registry.covers('data', '/a')).toBe(false);
+  });
+
+  test('the event of a child stands for a change of the list of children', () => {
+    const registry = new WatchRegistry();
+    const watcher = () => undefined;
+    registry.noteMode('/a', AddWatchMode.PERSISTENT_RECURSIVE);
+    registry.add('persistentRecursive', '/a', watcher);
+    registry.add('persistent', '/a', watcher);
+    expect(registry.unspokenChildrenChange(NodeCreated, '/a/b')).toBe('/a');
+    expect(registry.unspokenChildrenChange(NodeDeleted, '/a/b')).toBe('/a');
+    expect(registry.unspokenChildrenChange(NodeDataChanged, '/a/b')).toBeUndefined();
+    expect(registry.unspokenChildrenChange(NodeCreated, '/a/b/c')).toBeUndefined();
+    expect(registry.unspokenChildrenChange(NodeCreated, '/')).toBeUndefined();
+    // The server's watch stays what it is for as long as somebody needs it.
+    registry.remove('/a', WatcherType.PersistentRecursive);
+    expect(registry.unspokenChildrenChange(NodeCreated, '/a/b')).toBe('/a');
+    registry.remove('/a', WatcherType.Persistent);
+    expect(registry.unspokenChildrenChange(NodeCreated, '/a/b')).toBeUndefined();
   });
 });
