@@ -6,6 +6,7 @@ const source = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 /** Tests run the sources, not `dist`: package names resolve to their public doors in `src`. */
 const alias = {
   'zookeeper-protocol-ts': source('./protocol/src/index.ts'),
+  'zookeeper-client-ts/rx': source('./client/src/rx.ts'),
   'zookeeper-client-ts': source('./client/src/index.ts'),
   'zookeeper-recipes-ts': source('./recipes/src/index.ts'),
   'zookeeper-server-ts/testing': source('./server/src/testing/testing-server.ts'),

@@ -84,7 +84,7 @@ async function startServer(folder: string): Promise<string> {
   const file = join(folder, 'zoo.cfg');
   await writeFile(
     file,
-    `tickTime=${TICK_MS}\ndataDir=${join(folder, 'data')}\nclientPort=0\nclientPortAddress=127.0.0.1\n`,
+    `tickTime=${TICK_MS}\ndataDir=${join(folder, 'data')}\nclientPort=0\nclientPortAddress=127.0.0.1\nadmin.enableServer=false\n`,
   );
   const server = new Player(
     'server',

@@ -13,35 +13,37 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 /** Packages, what else they may import, and where programs and package doors start. */
 const packages = {
   protocol: { imports: [], doors: ['index.ts'] },
-  client: { imports: ['zookeeper-protocol-ts', 'rxjs', 'retry', 'debug'], doors: ['index.ts'] },
+  client: { imports: ['zookeeper-protocol-ts', 'rxjs', 'retry', 'debug'], doors: ['index.ts', 'rx.ts'] },
   recipes: { imports: ['zookeeper-client-ts', 'rxjs'], doors: ['index.ts'] },
   server: {
     imports: ['zookeeper-protocol-ts', 'debug', 'prom-client'],
-    doors: ['index.ts', 'node/main.ts', 'testing/testing-server.ts'],
+    doors: ['index.ts', 'node/main.ts', 'node/txnlog-tool.ts', 'node/snapshot-tool.ts', 'testing/testing-server.ts'],
   },
 } as const;
 type PackageName = keyof typeof packages;
 
 /** The only places that may see the real machine. */
-const machine = [/^server\/src\/node\//, /^client\/src\/session\/tcp-transport\.ts$/];
+const machine = [/^server\/src\/node\//, /^client\/src\/(session\/tcp-transport|gzip-compression-provider)\.ts$/];
 
 /** Areas of the server, and what each may import of the others. */
 const serverAreas: Record<string, readonly string[]> = {
   invariant: [],
+  fifo: [],
   ports: [],
   ensemble: [],
   election: ['invariant', 'ports', 'ensemble', 'zab'],
-  zab: ['invariant', 'ports', 'ensemble'],
+  zab: ['invariant', 'fifo', 'ports', 'ensemble'],
   'quorum-peer': ['invariant', 'ports', 'ensemble', 'election', 'zab'],
   tree: ['invariant'],
   session: ['invariant', 'ports'],
   watch: ['invariant'],
   database: ['invariant', 'tree', 'session'],
-  request: ['invariant', 'ports', 'database', 'tree', 'session', 'watch'],
-  storage: ['invariant', 'ports', 'database'],
-  config: ['config-properties', 'ports', 'storage'],
+  request: ['invariant', 'fifo', 'ports', 'database', 'tree', 'session', 'watch'],
+  storage: ['invariant', 'ports', 'database', 'tree'],
+  config: ['config-properties', 'config-unsupported', 'ports', 'storage'],
+  'config-unsupported': [],
   'config-properties': [],
-  admin: ['invariant', 'ports', 'database', 'config'],
+  admin: ['invariant', 'ports', 'database', 'tree', 'config'],
   connection: ['invariant', 'ports', 'request', 'admin'],
 };
 

@@ -19,11 +19,46 @@ describe('parseZooCfg', () => {
       minSessionTimeoutMs: 6000,
       maxSessionTimeoutMs: 60_000,
       maxClientCnxns: 60,
+      maxCnxns: 0,
       sessionlessTimeoutMs: 10_000,
       frameBytesMax: 0xfffff,
+      globalOutstandingLimit: 1000,
+      requestThrottleMaxRequests: 0,
+      requestThrottleDropStale: true,
+      throttledOpWaitMs: 0,
+      largeRequestThreshold: -1,
+      largeRequestBytesMax: 104_857_600,
+      inboundBytesMax: 268_435_456,
+      outboundBytesMax: 268_435_456,
+      logQueuedBytesMax: 67_108_864,
       fourLetterWords: new Set(['srvr']),
       preallocateBytes: 67_108_864,
       containerCheckIntervalMs: 60_000,
+      containersPerMinuteMax: 10_000,
+      containerNeverUsedMsMax: 0,
+      listenBacklog: -1,
+      clientTcpKeepAlive: false,
+      createsFolders: true,
+      admin: { host: '0.0.0.0', port: 8080, commandUrl: '/commands', idleTimeoutMs: 30_000 },
+      prometheus: undefined,
+      initialConfiguration: MINIMAL,
+      systemProperties: new Map(),
+      digestEnabled: true,
+      enforceQuota: false,
+      extendedTypesEnabled: false,
+      forceSync: true,
+      logFileBytesMax: undefined,
+      purgeIntervalMs: 0,
+      reconfigEnabled: false,
+      serializeLastZxid: true,
+      skipAcl: false,
+      snapCount: 100_000,
+      snapshotCompression: 'none',
+      snapshotLogBytes: 4_294_967_296,
+      snapshotRetainCount: 3,
+      superDigest: undefined,
+      syncWarningMs: 1000,
+      trustEmptySnapshot: false,
     });
     expect(warnings).toEqual([]);
   });
@@ -35,6 +70,104 @@ describe('parseZooCfg', () => {
     expect(warnings).toEqual([]);
     expect(config).toMatchObject({ tickTimeMs: 2000, minSessionTimeoutMs: 4000, maxSessionTimeoutMs: 40_000 });
   });
+
+  test('reads the limits, under the names that the original reads', () => {
+    const config = configOf(
+      'maxCnxns=7\nglobalOutstandingLimit=8\nrequest_throttle_max_requests=9\nrequest_throttle_stall_time=10\n' +
+        'request_throttle_drop_stale=false\nthrottled_op_wait_time=11\nlargeRequestThreshold=12\nlargeRequestMaxBytes=13\n',
+    );
+    expect(config).toMatchObject({
+      maxCnxns: 7,
+      globalOutstandingLimit: 8,
+      requestThrottleMaxRequests: 9,
+      requestThrottleDropStale: false,
+      throttledOpWaitMs: 11,
+      largeRequestThreshold: 12,
+      largeRequestBytesMax: 13,
+    });
+  });
+
+  test('reads how the log and the snapshots are kept, in the units of the original', () => {
+    const config = configOf(
+      'snapCount=50\nsnapSizeLimitInKb=8\ntxnLogSizeLimitInKb=9\nautopurge.snapRetainCount=5\nautopurge.purgeInterval=24\n' +
+        'snapshot.compression.method=gz\nsnapshot.trust.empty=true\ndigest.enabled=false\nforceSync=no\n' +
+        'fsync.warningthresholdms=20\nserializeLastProcessedZxid.enabled=false\n',
+    );
+    expect(config).toMatchObject({
+      snapCount: 50,
+      snapshotLogBytes: 8192,
+      logFileBytesMax: 9216,
+      snapshotRetainCount: 5,
+      purgeIntervalMs: 86_400_000,
+      snapshotCompression: 'gz',
+      trustEmptySnapshot: true,
+      digestEnabled: false,
+      forceSync: false,
+      syncWarningMs: 20,
+      serializeLastZxid: false,
+    });
+  });
+
+  test('raises what is too little, and switches off what is not above 0, as the original does', () => {
+    expect(configOf('autopurge.snapRetainCount=1\nsnapCount=0\n')).toMatchObject({
+      snapshotRetainCount: 3,
+      snapCount: 2,
+    });
+    expect(configOf('snapSizeLimitInKb=0\ntxnLogSizeLimitInKb=-1\n')).toMatchObject({
+      snapshotLogBytes: undefined,
+      logFileBytesMax: undefined,
+    });
+  });
+
+  test.each([
+    ['0', 0],
+    ['90ms', 90],
+    ['2m', 120_000],
+    ['3d', 259_200_000],
+  ])('takes %s for the interval of the purge', (value, ms) => {
+    expect(configOf(`autopurge.purgeInterval=${value}\n`).purgeIntervalMs).toBe(ms);
+  });
+
+  test.each([
+    'autopurge.purgeInterval=often',
+    'autopurge.purgeInterval=-1',
+    'snapshot.compression.method=snappy',
+    'snapCount=many',
+  ])('refuses %s', (line) => {
+    expect(() => configOf(`${line}\n`)).toThrow(ConfigError);
+  });
+
+  test('reads what is allowed to clients, under the names that the original reads', () => {
+    const config = configOf(
+      'extendedTypesEnabled=true\nenforceQuota=TRUE\nreconfigEnabled=true\nskipACL=yes\n' +
+        'DigestAuthenticationProvider.superDigest=super:hash=\n' +
+        'znode.container.maxPerMinute=7\nznode.container.maxNeverUsedIntervalMs=8\n',
+    );
+    expect(config).toMatchObject({
+      extendedTypesEnabled: true,
+      enforceQuota: true,
+      reconfigEnabled: true,
+      skipAcl: true,
+      superDigest: 'super:hash=',
+      containersPerMinuteMax: 7,
+      containerNeverUsedMsMax: 8,
+    });
+  });
+
+  test('checks ACLs and quotas as usual for any other word than the original understands', () => {
+    expect(configOf('skipACL=true\nenforceQuota=yes\nextendedTypesEnabled=1\n')).toMatchObject({
+      skipAcl: false,
+      enforceQuota: false,
+      extendedTypesEnabled: false,
+    });
+  });
+
+  test.each(['DigestAuthenticationProvider.digestAlg=SHA-256', 'DigestAuthenticationProvider.enabled=false'])(
+    'refuses %s, which would let in others',
+    (line) => {
+      expect(() => configOf(`${line}\n`)).toThrow(ConfigError);
+    },
+  );
 
   test('reads every setting that it knows', () => {
     const config = configOf(
@@ -77,18 +210,16 @@ describe('parseZooCfg', () => {
     expect(configOf('zookeeper.preAllocSize=2\n', properties)).toMatchObject({ preallocateBytes: 2048 });
   });
 
-  test('warns of every setting that it does not know, with its place, and of no property of others', () => {
-    const { warnings } = parse(`${MINIMAL}autopurge.purgeInterval=1\nnonsense\n`, {
-      'zookeeper.forceSync': 'no',
+  test('warns of every setting that it does not know or follow, with its place, and of no property of others', () => {
+    const { warnings } = parse(`${MINIMAL}nio.numWorkerThreads=1\nnonsense\n`, {
       'readonlymode.enabled': 'true',
       'zookeeper.tickTime': '5',
       'java.io.tmpdir': '/tmp',
     });
     expect(warnings).toEqual([
-      '-Dzookeeper.forceSync: forceSync: ignored: this version does not know this setting',
-      '-Dreadonlymode.enabled: readonlymode.enabled: ignored: this version does not know this setting',
+      '-Dreadonlymode.enabled: readonlymode.enabled: has no effect: it is about an ensemble, and this server is alone',
       '-Dzookeeper.tickTime: tickTime: ignored: this is read from zoo.cfg only',
-      'zoo.cfg:3: autopurge.purgeInterval: ignored: this version does not know this setting',
+      'zoo.cfg:3: nio.numWorkerThreads: has no effect: one thread does all the work here, and there are no queues between threads',
       'zoo.cfg:4: nonsense: ignored: this version does not know this setting',
     ]);
   });
@@ -147,12 +278,78 @@ describe('parseZooCfg', () => {
     },
   );
 
-  test.each(['standaloneEnabled=true', 'peerType=participant', 'enforce.auth.enabled=false'])('accepts %s', (line) => {
-    expect(() => configOf(line)).not.toThrow();
+  test.each([
+    'standaloneEnabled=true',
+    'peerType=participant',
+    'enforce.auth.enabled=false',
+    'electionAlg=3',
+    'authProvider.1=org.apache.zookeeper.server.auth.DigestAuthenticationProvider',
+    'metricsProvider.className=org.apache.zookeeper.metrics.impl.DefaultMetricsProvider',
+  ])('accepts %s without a word', (line) => {
+    expect(parse(MINIMAL + line).warnings).toEqual([]);
+  });
+
+  test.each([
+    ['electionAlg=0', 'only 3 is supported'],
+    ['client.portUnification=true', 'TLS is not there yet'],
+    ['admin.forceHttps=true', 'TLS is not there yet'],
+    ['metricsProvider.httpsPort=7001', 'TLS is not there yet'],
+    ['metricsProvider.className=com.example.Provider', 'not a metrics provider of the original'],
+    ['authProvider.1=com.example.Provider', 'a class of Java can not be loaded'],
+    ['emulate353TTLNodes=true', 'would be taken for ephemerals'],
+    ['db.autocreate=false', 'would start empty'],
+    ['admin.commandURL=commands', '"commands" is not a path of a URL'],
+    ['admin.enableServer=yes', '"yes" is neither true nor false'],
+    ['admin.serverPort=70000', '70000 is not between 0 and 65535'],
+  ])('refuses %s with its reason', (line, reason) => {
+    expect(() => configOf(line)).toThrow(ConfigError);
+    expect(() => configOf(line)).toThrow(reason);
+  });
+
+  test('reads where administrators ask', () => {
+    const config = configOf(
+      'admin.serverAddress=[::1]\nadmin.serverPort=9090\nadmin.commandURL=/zk\nadmin.idleTimeout=100\n' +
+        'metricsProvider.className=org.apache.zookeeper.metrics.prometheus.PrometheusMetricsProvider\n' +
+        'metricsProvider.httpHost=127.0.0.1\nmetricsProvider.httpPort=7070\nmetricsProvider.exportJvmInfo=false\n' +
+        'clientPortListenBacklog=16\nclientTcpKeepAlive=true\ndatadir.autocreate=false\n',
+    );
+    expect(config).toMatchObject({
+      admin: { host: '::1', port: 9090, commandUrl: '/zk', idleTimeoutMs: 100 },
+      prometheus: { host: '127.0.0.1', port: 7070, withProcess: false },
+      listenBacklog: 16,
+      clientTcpKeepAlive: true,
+      createsFolders: false,
+    });
+  });
+
+  test('has no AdminServer where it is turned off, and no Prometheus where another provider is asked for', () => {
+    const config = configOf(
+      'admin.enableServer=false\nadmin.serverPort=9090\nmetricsProvider.httpPort=7070\n' +
+        'metricsProvider.className=org.apache.zookeeper.metrics.impl.DefaultMetricsProvider\n',
+    );
+    expect(config).toMatchObject({ admin: undefined, prometheus: undefined });
+  });
+
+  test('keeps the text and the system properties as they were given, for an administrator', () => {
+    const config = configOf('zookeeper.preAllocSize=2\nnonsense=x\n', {
+      'jute.maxbuffer': '100',
+      'zookeeper.preAllocSize': '1',
+    });
+    expect(config.initialConfiguration).toBe(`${MINIMAL}zookeeper.preAllocSize=2\nnonsense=x\n`);
+    expect([...config.systemProperties]).toEqual([
+      ['jute.maxbuffer', '100'],
+      ['zookeeper.preAllocSize', '2'],
+      ['zookeeper.nonsense', 'x'],
+    ]);
   });
 });
 
 describe('completeConfig', () => {
+  test('opens no port for administrators unless it is asked for', () => {
+    const config = completeConfig({ dataDir: './data', clientPort: 0 });
+    expect(config).toMatchObject({ admin: undefined, prometheus: undefined });
+  });
+
   test('fills in the defaults around what is given', () => {
     const config = completeConfig({ dataDir: './data', clientPort: 0, tickTimeMs: 100, maxSessionTimeoutMs: 5000 });
     expect(config).toMatchObject({ dataLogDir: './data', minSessionTimeoutMs: 200, maxSessionTimeoutMs: 5000 });

@@ -8,6 +8,7 @@ import {
   type Stat,
   type Txn,
   type TxnBody,
+  type TxnDigest,
   type TxnHeader,
   ZERO_ZXID,
   type Zxid,
@@ -15,6 +16,8 @@ import {
 import { assert, assertNever } from './invariant.ts';
 import { DataTree } from './tree/data-tree.ts';
 import { CONTAINER_OWNER, NO_OWNER, ttlOwner } from './tree/owner.ts';
+import { Quotas } from './tree/quota.ts';
+import { DIGEST_VERSION } from './tree/tree-digest.ts';
 import type { Znode } from './tree/znode.ts';
 
 /**
@@ -28,20 +31,38 @@ import type { Znode } from './tree/znode.ts';
  */
 export class Database {
   readonly tree: DataTree;
+  readonly quotas: Quotas;
   /** Timeouts in ms, by session. */
   readonly sessions: Map<SessionId, number>;
   #lastZxid: Zxid;
+  /** Up to here the tree may hold parts of transactions that are still to be replayed; undefined: nobody knows up to where. */
+  readonly #digestsCountFrom: Zxid | undefined;
+  #digestMismatches = 0;
+  readonly #digestLog: DigestLogEntry[] = [];
 
   /** Empty, or what a snapshot holds. */
-  constructor({ tree = new DataTree(), sessions = new Map(), lastZxid = ZERO_ZXID }: DatabaseContents = {}) {
+  constructor(contents: DatabaseContents = {}) {
+    const { tree = new DataTree(), sessions = new Map(), lastZxid = ZERO_ZXID } = contents;
     this.tree = tree;
+    this.quotas = new Quotas(tree);
     this.sessions = sessions;
     this.#lastZxid = lastZxid;
+    this.#digestsCountFrom = contents.tree === undefined ? ZERO_ZXID : contents.digestsCountFrom;
   }
 
   /** Of the last transaction that was applied, or of the snapshot. */
   get lastZxid(): Zxid {
     return this.#lastZxid;
+  }
+
+  /** Transactions that came with the digest of another tree than they made here: `digest_mismatches_count`. */
+  get digestMismatches(): number {
+    return this.#digestMismatches;
+  }
+
+  /** The tree's digests at each 128th zxid, oldest first, at most 1024: the admin command `hash`. */
+  get digestLog(): readonly DigestLogEntry[] {
+    return this.#digestLog;
   }
 
   /** Applies the next transaction. Its bytes may be reused afterwards. */
@@ -53,12 +74,39 @@ export class Database {
     const changes: Change[] = [];
     if (body.type === OpCode.multi) {
       const results = this.#applyMulti(header, body.txns, changes);
-      this.#lastZxid = header.zxid;
+      this.#advance(txn);
       return { txn, error: ErrorCode.OK, changes, node: undefined, results };
     }
     const { error, node } = this.#applyBody(header, body, changes);
-    this.#lastZxid = header.zxid;
+    this.#advance(txn);
     return { txn, error, changes, node, results: undefined };
+  }
+
+  /**
+   * Deletes the ephemerals of sessions that there are not, as the original does when it starts to serve: a crash between the two
+   * halves of a fuzzy snapshot, or an old bug, may have left them.
+   * @returns those sessions
+   */
+  deleteOrphans(): SessionId[] {
+    const gone = [...this.tree.sessionsWithEphemerals()].filter((sessionId) => !this.sessions.has(sessionId));
+    for (const sessionId of gone) {
+      for (const path of this.tree.ephemeralsOf(sessionId)) this.#delete(path, this.#lastZxid, []);
+    }
+    return gone;
+  }
+
+  #advance({ header, digest }: Txn): void {
+    this.#lastZxid = header.zxid;
+    if (digest !== undefined) this.#compare(digest);
+    if (BigInt.asUintN(DIGEST_LOG_BITS, header.zxid) !== 0n) return;
+    if (this.#digestLog.length === DIGEST_LOG_ENTRIES_MAX) this.#digestLog.shift();
+    this.#digestLog.push({ zxid: header.zxid, digest: this.tree.digest });
+  }
+
+  #compare({ version, treeDigest }: TxnDigest): void {
+    const isWhole = this.#digestsCountFrom !== undefined && this.#lastZxid > this.#digestsCountFrom;
+    if (!isWhole || version !== DIGEST_VERSION) return;
+    if (BigInt.asUintN(64, treeDigest) !== this.tree.digest) this.#digestMismatches++;
   }
 
   /** Executed whole, or not at all if one of its parts is an error. */
@@ -120,6 +168,7 @@ export class Database {
     const node = this.tree.find(path);
     if (node === undefined) return NO_NODE;
     if (!isNew) return { error: ErrorCode.NODE_EXISTS, node: undefined };
+    this.quotas.onCreated(path, data?.length ?? 0);
     changes.push({
       type: EventType.NodeCreated,
       path,
@@ -131,20 +180,25 @@ export class Database {
 
   #delete(path: string, zxid: Zxid, changes: Change[]): boolean {
     const node = this.tree.find(path);
-    if (node !== undefined) {
-      changes.push({
-        type: EventType.NodeDeleted,
-        path,
-        acl: this.tree.aclOf(node),
-        parentAcl: this.#aclOfParent(path),
-      });
-    }
-    return this.tree.delete(path, zxid);
+    if (node === undefined) return this.tree.delete(path, zxid);
+    changes.push({
+      type: EventType.NodeDeleted,
+      path,
+      acl: this.tree.aclOf(node),
+      parentAcl: this.#aclOfParent(path),
+    });
+    const bytes = this.tree.dataLength(node);
+    this.tree.delete(path, zxid);
+    this.quotas.onDeleted(path, bytes);
+    return true;
   }
 
   #setData(header: TxnHeader, body: SetDataBody, changes: Change[]): Outcome {
-    const node = this.tree.setData(body.path, body.data, body.version, header.zxid, header.time);
+    const node = this.tree.find(body.path);
     if (node === undefined) return NO_NODE;
+    const formerBytes = this.tree.dataLength(node);
+    this.tree.setData(body.path, body.data, body.version, header.zxid, header.time);
+    this.quotas.onDataChanged(body.path, this.tree.dataLength(node) - formerBytes);
     changes.push({ type: EventType.NodeDataChanged, path: body.path, acl: this.tree.aclOf(node) });
     return { error: ErrorCode.OK, node };
   }
@@ -172,7 +226,19 @@ export interface DatabaseContents {
   /** Timeouts in ms, by session. */
   readonly sessions?: Map<SessionId, number>;
   readonly lastZxid?: Zxid;
+  /** The zxid behind which the digests of transactions are those of the tree; undefined if nobody knows. */
+  readonly digestsCountFrom?: Zxid | undefined;
 }
+
+export interface DigestLogEntry {
+  readonly zxid: Zxid;
+  /** Unsigned 64 bits. */
+  readonly digest: bigint;
+}
+
+/** A digest is kept for each zxid whose low 7 bits are zeros. */
+const DIGEST_LOG_BITS = 7;
+const DIGEST_LOG_ENTRIES_MAX = 1024;
 
 /** What a transaction did. */
 export interface Applied {

@@ -1,5 +1,12 @@
-export { ConfigError, parseZooCfg, type ServerConfig } from './config.ts';
+export {
+  type AdminServerConfig,
+  ConfigError,
+  type PrometheusConfig,
+  parseZooCfg,
+  type ServerConfig,
+} from './config.ts';
 export { InvariantError } from './invariant.ts';
+export { AdminServerError } from './node/admin-http.ts';
 export { type ServerAddress, ZooKeeperServer, type ZooKeeperServerOptions } from './node/zookeeper-server.ts';
 export type {
   Address,
@@ -8,7 +15,9 @@ export type {
   Disk,
   DiskFile,
   Done,
+  Hash,
   ListenHandler,
+  Machine,
   Millis,
   Network,
   Random,

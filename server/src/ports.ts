@@ -105,9 +105,29 @@ export interface Random {
   bytes(count: number): Uint8Array;
 }
 
+/** The one hash that digest authentication needs. */
+export interface Hash {
+  /** 20 bytes. */
+  sha1(bytes: Uint8Array): Uint8Array;
+}
+
 /** The run log that an operator reads: one line an event. */
 export interface RunLog {
   info(line: string): void;
   warn(line: string): void;
   error(line: string): void;
+}
+
+/** What an administrator is told about the machine and this process; nothing is decided by it. */
+export interface Machine {
+  /** Name and value, in the order to be shown: `os.name`, `user.dir`, … */
+  environment(): readonly (readonly [name: string, value: string])[];
+  /** Files and sockets that the process has open, and may have; -1 where the system doesn't tell. */
+  openFiles(): { readonly now: number; readonly max: number };
+  /** Of the whole process. */
+  usage(): { readonly residentBytes: number; readonly cpuSeconds: number; readonly startedAtSeconds: number };
+  /** Bytes of the files directly in a folder; 0 for a missing one. */
+  folderBytes(folder: string): number;
+  /** A wall-clock time as the original writes it: `Mon Nov 23 03:35:05 UTC 2026`. */
+  formatTime(wallTime: Millis): string;
 }

@@ -1,9 +1,8 @@
 import {
-  AddWatchMode,
+  type Codec,
   type ConnectRequest,
   ErrorCode,
   EventType,
-  isOpCode,
   JuteReader,
   JuteWriter,
   MarshallingError,
@@ -19,17 +18,37 @@ import {
   toXid,
   toZxid,
   txn as txnCodec,
+  ZERO_ZXID,
   type Zxid,
 } from 'zookeeper-protocol-ts';
-import { answerFourLetterWord } from './admin/four-letter-words.ts';
-import { LatencyStatistics } from './admin/latency.ts';
+import { answerFourLetterWord, type FourLetterWord } from './admin/four-letter-words.ts';
+import { ServerMetrics, type Summary } from './admin/metrics.ts';
+import { ServerStatistics } from './admin/server-statistics.ts';
+import type { ServerView } from './admin/server-view.ts';
 import type { ServerConfig } from './config.ts';
 import { ClientConnection, type ConnectionOwner } from './connection/client-connection.ts';
+import { ConnectionMemory } from './connection/connection-memory.ts';
+import { Refusals } from './connection/refusals.ts';
 import { type Applied, type Change, Database } from './database.ts';
 import { Ensemble } from './ensemble.ts';
+import { Fifo } from './fifo.ts';
 import { assert } from './invariant.ts';
-import type { Address, Clock, Closeable, Disk, Millis, Network, Random, RunLog, Stream } from './ports.ts';
+import type {
+  Address,
+  Clock,
+  Closeable,
+  Disk,
+  Done,
+  Hash,
+  Machine,
+  Millis,
+  Network,
+  Random,
+  RunLog,
+  Stream,
+} from './ports.ts';
 import { QuorumPeer } from './quorum-peer.ts';
+import { authenticate } from './request/authenticate.ts';
 import { OutstandingChanges } from './request/outstanding-changes.ts';
 import { prepare } from './request/prepare.ts';
 import { read } from './request/read.ts';
@@ -40,6 +59,9 @@ import { setWatches } from './request/set-watches.ts';
 import { firstSessionId, isPasswordOf, nextSessionId, passwordOf } from './session/session-id.ts';
 import { SessionTracker } from './session/session-tracker.ts';
 import { type Recovered, recover } from './storage/recovery.ts';
+import type { Gzip } from './storage/snapshot-format.ts';
+import { SnapshotSchedule } from './storage/snapshot-schedule.ts';
+import { Snapshots } from './storage/snapshots.ts';
 import { TxnLog } from './storage/txn-log.ts';
 import { dueForRemoval } from './tree/expiring-znodes.ts';
 import { isAllowed } from './tree/permissions.ts';
@@ -53,8 +75,15 @@ export interface ServerOptions {
   readonly network: Network;
   /** The folder of the transaction log, `version-2` below `dataLogDir`. */
   readonly logDisk: Disk;
+  /** The folder of the snapshots, `version-2` below `dataDir`. Default: that of the log. */
+  readonly snapshotDisk?: Disk;
+  /** For snapshots that are compressed. Without it they can't be read, nor written. */
+  readonly gzip?: Gzip;
   readonly random: Random;
+  readonly hash: Hash;
   readonly runLog: RunLog;
+  /** What an administrator is told about the machine. Default: nothing. */
+  readonly machine?: Machine;
   /** The server can't go on, and has stopped serving: its log can't be written, or an invariant is broken. Called once. */
   readonly onFailure: (error: Error) => void;
 }
@@ -62,8 +91,19 @@ export interface ServerOptions {
 type Status =
   | { readonly kind: 'new' }
   | { readonly kind: 'recovering' }
-  | { readonly kind: 'serving'; readonly peer: QuorumPeer; readonly log: TxnLog; readonly listener: Closeable }
+  | {
+      readonly kind: 'serving';
+      readonly peer: QuorumPeer;
+      readonly log: TxnLog;
+      readonly snapshots: Snapshots;
+      readonly listener: Closeable;
+    }
   | { readonly kind: 'stopped' };
+
+type Serving = Extract<Status, { readonly kind: 'serving' }>;
+
+/** Called once: with the address that the server listens on, or with why it can't start. */
+type Started = (outcome: { readonly address: Address } | { readonly error: Error }) => void;
 
 /**
  * A server: takes everything that arrived, one turn at a time, lets agreement order it, applies what was agreed on, and
@@ -78,8 +118,9 @@ export class Server implements ConnectionOwner {
   readonly #clock: Clock;
   readonly #runLog: RunLog;
 
-  readonly #database = new Database();
-  readonly #changes = new OutstandingChanges(this.#database.tree);
+  /** Empty until it is recovered. */
+  #database = new Database();
+  #changes = new OutstandingChanges(this.#database.tree);
   readonly #watches = new WatchTable<ClientConnection>();
   readonly #requests = new SessionRequests<Request<ClientConnection>>();
   readonly #sessions: SessionTracker;
@@ -88,16 +129,18 @@ export class Server implements ConnectionOwner {
   #status: Status = { kind: 'new' };
   #nextSessionId: SessionId = NO_SESSION;
 
-  /** What arrived since the last turn. */
+  /** What arrived since the last turn, and what may not be served yet. */
   #inbox: Request<ClientConnection>[] = [];
   /** Connections with something to flush at the end of the turn. */
   readonly #written = new Set<ClientConnection>();
+  /** Requests that are answered with THROTTLEDOP when their turn comes. */
+  readonly #late = new Set<ClientRequest<ClientConnection>>();
   #turnAsked = false;
   /** When the alarm is set to ring; the clock is asked again only for an earlier one. */
   #alarmAt: Millis = Number.POSITIVE_INFINITY;
 
   /** What was proposed and is not delivered yet, oldest first: the transactions behind the proposals' bytes. */
-  readonly #proposed: { readonly txn: Txn; readonly request: Request<ClientConnection> }[] = [];
+  readonly #proposed = new Fifo<{ readonly txn: Txn; readonly request: Request<ClientConnection> }>();
   readonly #syncs = new Map<number, ClientRequest<ClientConnection>>();
   #nextSync = 0;
 
@@ -108,13 +151,25 @@ export class Server implements ConnectionOwner {
   /** Connections whose session is being created. */
   readonly #joining = new Map<SessionId, ClientConnection>();
   readonly #connectionsFrom = new Map<string, number>();
+  readonly connectionMemory: ConnectionMemory;
+  readonly #refusals: Refusals;
 
-  readonly #latency = new LatencyStatistics();
-  #received = 0;
-  #sent = 0;
+  readonly statistics = new ServerStatistics();
+  readonly metrics = new ServerMetrics();
+  readonly #startedAt: Millis;
+  /** Where it listens. */
+  #clientPort = 0;
+  /** When the last snapshot since the start was finished, on the wall clock. */
+  #snapshotTakenAt: Millis | undefined;
   #nextContainerCheck: Millis;
+  /** When old snapshots and logs are removed next. */
+  #nextPurge: Millis;
+  readonly #snapshotSchedule: SnapshotSchedule;
   /** The change whose watches are being told. */
   #firing: Change | undefined;
+  /** Watchers that were told of it, of the znode and of its parent's children. 0 between changes. */
+  #told = 0;
+  #toldOfChildren = 0;
 
   constructor(options: ServerOptions) {
     this.#options = options;
@@ -122,8 +177,56 @@ export class Server implements ConnectionOwner {
     this.#clock = options.clock;
     this.#runLog = options.runLog;
     const now = this.#clock.now();
+    this.#startedAt = now;
     this.#sessions = new SessionTracker({ tickMs: this.#config.tickTimeMs, now });
     this.#nextContainerCheck = now + this.#config.containerCheckIntervalMs;
+    const { snapCount, snapshotLogBytes, purgeIntervalMs } = this.#config;
+    this.#nextPurge = purgeIntervalMs === 0 ? Number.POSITIVE_INFINITY : now;
+    this.#snapshotSchedule = new SnapshotSchedule({
+      transactions: snapCount,
+      bytes: snapshotLogBytes,
+      random: options.random,
+    });
+    this.connectionMemory = new ConnectionMemory(this.#config);
+    this.#refusals = new Refusals(this.#runLog);
+  }
+
+  /** All that an administrator may see of it, as it is now. */
+  view(): ServerView {
+    const watches = this.#watches;
+    return {
+      config: this.#config,
+      machine: this.#options.machine ?? UNKNOWN_MACHINE,
+      mode: this.#status.kind === 'serving' ? this.#status.peer.role : undefined,
+      clientPort: this.#clientPort,
+      now: this.#clock.now(),
+      wallTime: this.#clock.wallTime(),
+      startedAt: this.#startedAt,
+      database: this.#database,
+      statistics: this.statistics,
+      metrics: this.metrics,
+      outstanding: this.#requests.outstanding,
+      connections: this.#connections,
+      sessionless: this.#sessionless,
+      sessionDeadlines: this.#sessions.deadlines(),
+      watches: {
+        total: watches.counts.watches,
+        *byPath() {
+          for (const [path, watchers] of watches.byPath()) yield [path, watchers.map(({ sessionId }) => sessionId)];
+        },
+        *bySession() {
+          for (const [{ sessionId }, paths] of watches.byWatcher()) yield [sessionId, paths];
+        },
+      },
+      lastSnapshot: this.#lastSnapshot(),
+    };
+  }
+
+  #lastSnapshot(): ServerView['lastSnapshot'] {
+    const zxid = this.#status.kind === 'serving' ? this.#status.snapshots.newest : undefined;
+    if (zxid === undefined) return undefined;
+    const takenAt = this.#snapshotTakenAt;
+    return { zxid, takenAtSeconds: takenAt === undefined ? -1 : Math.floor(takenAt / 1000) };
   }
 
   /** The replicated state, to look at. */
@@ -131,37 +234,80 @@ export class Server implements ConnectionOwner {
     return this.#database;
   }
 
-  /**
-   * Recovers from the log, then listens.
-   * @param started called once, with the address that it listens on, or why it can't start
-   */
-  start(started: (outcome: { readonly address: Address } | { readonly error: Error }) => void): void {
+  /** Recovers from snapshot and log, then listens. */
+  start(started: Started): void {
     assert(this.#status.kind === 'new', 'SERVER-1: a server is started once');
     this.#status = { kind: 'recovering' };
-    recover(this.#options.logDisk, this.#database, (outcome) => {
+    const { logDisk, snapshotDisk = logDisk, gzip } = this.#options;
+    const { digestEnabled: checkDigest, trustEmptySnapshot: trustEmpty } = this.#config;
+    const start = this.#clock.now();
+    recover({ logDisk, snapshotDisk, gzip, checkDigest, trustEmpty }, (outcome) => {
       if (this.#status.kind !== 'recovering') return;
       if ('error' in outcome) {
         this.#status = { kind: 'stopped' };
         started(outcome);
         return;
       }
+      this.metrics.summaries.dbinittime.record(this.#clock.now() - start);
+      this.metrics.summaries.startup_txns_loaded.record(outcome.recovered.transactions);
+      this.#database = outcome.database;
+      this.#changes = new OutstandingChanges(this.#database.tree);
       this.#tellRecovery(outcome.recovered);
-      this.#serve(started);
+      this.#beginWithSnapshot(outcome.recovered, started);
     });
   }
 
-  #tellRecovery({ transactions, files, tornTails, emptyFiles, lastZxid }: Recovered): void {
+  #tellRecovery({ snapshot, unusableSnapshots, unfinishedSnapshots, ...replayed }: Recovered): void {
+    const { transactions, files, tornTails, emptyFiles, lastZxid } = replayed;
+    for (const { file, problem } of unusableSnapshots) this.#runLog.warn(`${file} can't be used: ${problem}`);
+    for (const file of unfinishedSnapshots) this.#runLog.info(`${file} was never finished: removed`);
     for (const { file, offset, problem } of tornTails) {
       this.#runLog.warn(`${file} ends in the remains of an unfinished write: cut at byte ${offset} (${problem})`);
     }
     for (const file of emptyFiles) this.#runLog.warn(`${file} holds no transaction: removed`);
-    if (files.length === 0) return;
+    if (this.#database.digestMismatches > 0) {
+      this.#runLog.warn(
+        `${this.#database.digestMismatches} transactions have the digest of another tree than this one`,
+      );
+    }
+    for (const sessionId of this.#database.deleteOrphans()) {
+      this.#runLog.warn(`session ${toHex(sessionId)} is long over: its ephemerals are deleted`);
+    }
+    if (snapshot === undefined && files.length === 0) return;
+    const from = snapshot === undefined ? '' : `${snapshot.name} and `;
     this.#runLog.info(
-      `recovered ${transactions} transactions from ${files.length} logs, up to zxid ${toHex(lastZxid)}`,
+      `recovered ${from}${transactions} transactions from ${files.length} logs, up to zxid ${toHex(lastZxid)}`,
     );
   }
 
-  #serve(started: (outcome: { readonly address: Address } | { readonly error: Error }) => void): void {
+  /** An empty folder gets its first snapshot before anything is served: without one, logs may not be the whole history. */
+  #beginWithSnapshot({ snapshot, transactions }: Recovered, started: Started): void {
+    const { logDisk, snapshotDisk = logDisk, gzip, runLog } = this.#options;
+    const { snapshotCompression, digestEnabled: withDigest, serializeLastZxid: withLastZxid } = this.#config;
+    const snapshots = new Snapshots({
+      logDisk,
+      snapshotDisk,
+      gzip: snapshotCompression === 'gz' ? gzip : undefined,
+      withDigest,
+      withLastZxid,
+      retained: this.#config.snapshotRetainCount,
+      recoveredFrom: snapshot?.zxid,
+      runLog,
+    });
+    if (snapshot !== undefined || transactions > 0) {
+      this.#serve(snapshots, started);
+      if (transactions > 0) this.#takeSnapshot(snapshots);
+      return;
+    }
+    this.#takeSnapshot(snapshots, (error) => {
+      if (this.#status.kind !== 'recovering') return;
+      if (error === null) return this.#serve(snapshots, started);
+      this.#status = { kind: 'stopped' };
+      started({ error });
+    });
+  }
+
+  #serve(snapshots: Snapshots, started: Started): void {
     const { logDisk, network } = this.#options;
     const lastZxid = this.#database.lastZxid;
     const self = toServerId(this.#config.serverId);
@@ -170,6 +316,12 @@ export class Server implements ConnectionOwner {
       disk: logDisk,
       lastZxid,
       preallocateBytes: this.#config.preallocateBytes,
+      fileBytesMax: this.#config.logFileBytesMax,
+      forceSync: this.#config.forceSync,
+      clock: this.#clock,
+      syncWarningMs: this.#config.syncWarningMs,
+      onSyncTime: (ms) => this.metrics.summaries.fsynctime.record(ms),
+      onSlowSync: (ms, fileBytes) => this.#onSlowSync(ms, fileBytes),
       onSynced: (zxid) => this.#guard(() => this.#onSynced(zxid)),
       onFailure: (error) => this.#fail(error),
     });
@@ -181,6 +333,7 @@ export class Server implements ConnectionOwner {
       { host: this.#config.clientPortAddress, port: this.#config.clientPort },
       {
         onListening: (address) => {
+          this.#clientPort = address.port;
           this.#runLog.info(`serving on ${address.host}:${address.port}, last zxid ${toHex(lastZxid)}`);
           this.#setAlarm();
           started({ address });
@@ -192,7 +345,7 @@ export class Server implements ConnectionOwner {
         onStream: (stream) => this.#onStream(stream),
       },
     );
-    this.#status = { kind: 'serving', peer, log, listener };
+    this.#status = { kind: 'serving', peer, log, snapshots, listener };
   }
 
   /** Stops: nothing more is accepted, what was proposed is made durable, connections are ended. */
@@ -206,7 +359,7 @@ export class Server implements ConnectionOwner {
     status.listener.close();
     for (const connection of [...this.#connections]) connection.close('the server stops');
     this.#clock.setAlarm(Number.POSITIVE_INFINITY, () => undefined);
-    status.log.close(closed);
+    status.log.close((error) => status.snapshots.close(() => closed(error)));
   }
 
   // --- what arrives -------------------------------------------------------------------------------------------------
@@ -215,13 +368,21 @@ export class Server implements ConnectionOwner {
     if (this.#status.kind !== 'serving') return undefined;
     const from = stream.remote.host;
     const count = (this.#connectionsFrom.get(from) ?? 0) + 1;
-    const { maxClientCnxns } = this.#config;
+    const { maxClientCnxns, maxCnxns } = this.#config;
     if (maxClientCnxns > 0 && count > maxClientCnxns) {
-      this.#runLog.warn(`too many connections from ${from}: ${maxClientCnxns} are allowed (maxClientCnxns)`);
+      const reason = `too many connections from ${from}: ${maxClientCnxns} are allowed (maxClientCnxns)`;
+      this.#refusals.refused('maxClientCnxns', reason, this.#clock.now());
+      this.metrics.counters.connection_rejected++;
+      return undefined;
+    }
+    if (maxCnxns > 0 && this.#connections.size >= maxCnxns) {
+      const reason = `too many connections, one from ${from} is refused: ${maxCnxns} are allowed (maxCnxns)`;
+      this.#refusals.refused('maxCnxns', reason, this.#clock.now());
+      this.metrics.counters.connection_rejected++;
       return undefined;
     }
     this.#connectionsFrom.set(from, count);
-    const connection = new ClientConnection(this, stream, { frameBytesMax: this.#config.frameBytesMax });
+    const connection = new ClientConnection(this, stream, this.#config);
     this.#connections.add(connection);
     this.#sessionless.set(connection, this.#clock.now() + this.#config.sessionlessTimeoutMs);
     this.#setAlarm();
@@ -232,7 +393,13 @@ export class Server implements ConnectionOwner {
     return this.#clock.now();
   }
 
+  wallTime(): Millis {
+    return this.#clock.wallTime();
+  }
+
   onConnectRequest(connection: ClientConnection, request: ConnectRequest): void {
+    this.#countReceived(connection);
+    this.metrics.counters.connection_request_count++;
     const { lastZxid } = this.#database;
     if (request.lastZxidSeen > lastZxid) {
       connection.close(`it has seen zxid ${toHex(request.lastZxidSeen)}, and this server is at ${toHex(lastZxid)}`);
@@ -245,30 +412,38 @@ export class Server implements ConnectionOwner {
   }
 
   onRequest(request: ClientRequest<ClientConnection>): void {
-    this.#received++;
+    this.#countReceived(request.origin);
     this.#inbox.push(request);
     this.#askForTurn();
   }
 
-  onFourLetterWord(connection: ClientConnection, word: string): void {
-    this.#received++;
-    this.#sent++;
-    connection.answer(
-      answerFourLetterWord(word, this.#config.fourLetterWords, {
-        latency: this.#latency.summary(),
-        received: this.#received,
-        sent: this.#sent,
-        connections: this.#connections.size,
-        outstanding: this.#requests.outstanding,
-        lastZxid: this.#database.lastZxid,
-        mode: this.#status.kind === 'serving' ? this.#status.peer.role : 'standalone',
-        nodeCount: this.#database.tree.nodeCount,
-      }),
-    );
+  onResumed(requests: readonly ClientRequest<ClientConnection>[]): void {
+    for (const request of requests) this.#inbox.push(request);
+    this.#askForTurn();
+  }
+
+  /** By requests in process, as in the original (`globalOutstandingLimit`), and by bytes that wait for the disk. */
+  get isOverloaded(): boolean {
+    const { globalOutstandingLimit, logQueuedBytesMax } = this.#config;
+    if (this.#inbox.length + this.#requests.outstanding > globalOutstandingLimit) return true;
+    return this.#status.kind === 'serving' && this.#status.log.queuedBytes > logQueuedBytesMax;
+  }
+
+  onFourLetterWord(connection: ClientConnection, word: FourLetterWord): void {
+    this.#countReceived(connection);
+    const text = answerFourLetterWord(word, this.view());
+    connection.answer(text);
+    if (text !== '') this.statistics.packetsSent++;
+  }
+
+  #countReceived(connection: ClientConnection): void {
+    this.statistics.packetsReceived++;
+    connection.statistics.packetsReceived++;
   }
 
   onWritten(connection: ClientConnection): void {
-    this.#sent++;
+    this.statistics.packetsSent++;
+    connection.statistics.packetsSent++;
     this.#written.add(connection);
     this.#askForTurn();
   }
@@ -306,8 +481,12 @@ export class Server implements ConnectionOwner {
     const status = this.#status;
     if (status.kind === 'stopped') return;
     this.#status = { kind: 'stopped' };
+    this.metrics.counters.unrecoverable_error_count++;
     this.#runLog.error(`this server stops: ${error.message}`);
-    if (status.kind === 'serving') status.listener.close();
+    if (status.kind === 'serving') {
+      status.listener.close();
+      status.snapshots.close(() => undefined);
+    }
     for (const connection of [...this.#connections]) connection.close('the server has failed');
     this.#options.onFailure(error);
   }
@@ -318,7 +497,17 @@ export class Server implements ConnectionOwner {
     this.#turnAsked = false;
     const inbox = this.#inbox;
     this.#inbox = [];
-    for (const request of inbox) this.#admit(request);
+    let taken = 0;
+    for (const request of inbox) {
+      if (this.#isThrottling()) break;
+      taken++;
+      if (this.#isStale(request)) this.metrics.counters.stale_requests_dropped++;
+      else this.#admit(request);
+    }
+    if (taken < inbox.length) {
+      this.metrics.counters.request_throttle_wait_count++;
+      this.#inbox = [...inbox.slice(taken), ...this.#inbox];
+    }
     if (this.#status.kind === 'serving') this.#status.log.flush();
     this.#flush();
     this.#setAlarm();
@@ -328,11 +517,28 @@ export class Server implements ConnectionOwner {
     if (this.#status.kind !== 'serving') return;
     this.#perform(this.#status.peer.step({ kind: 'synced', zxid }));
     this.#flush();
+    // What the throttle kept back may have its turn now.
+    if (this.#inbox.length > 0) this.#askForTurn();
   }
 
   #flush(): void {
-    for (const connection of this.#written) connection.flush();
-    this.#written.clear();
+    // A connection that is written to during its own flush comes again, behind the others.
+    for (const connection of this.#written) {
+      this.#written.delete(connection);
+      connection.flush();
+    }
+    while (this.connectionMemory.isOutboundOver) this.#cutOffSlowest();
+  }
+
+  #cutOffSlowest(): void {
+    let slowest: ClientConnection | undefined;
+    for (const connection of this.#connections) {
+      if (connection.queuedBytes > (slowest?.queuedBytes ?? 0)) slowest = connection;
+    }
+    assert(slowest !== undefined, 'MEM-1: bytes are queued for a connection');
+    slowest.cutOff(
+      `it does not read: ${slowest.queuedBytes} bytes wait for it, and too many for all connections together`,
+    );
   }
 
   #perform(outputs: readonly Output[]): void {
@@ -340,7 +546,7 @@ export class Server implements ConnectionOwner {
       if (this.#status.kind !== 'serving') return;
       switch (output.kind) {
         case 'append':
-          this.#status.log.append(output.proposal.zxid, output.proposal.bytes);
+          this.#append(output.proposal, this.#status);
           break;
         case 'deliver':
           this.#deliver(output.proposal);
@@ -352,6 +558,51 @@ export class Server implements ConnectionOwner {
     }
   }
 
+  #append({ zxid, bytes }: Proposal, { log, snapshots }: Serving): void {
+    log.append(zxid, bytes);
+    if (!this.#snapshotSchedule.isDueAfter(bytes.length)) return;
+    log.roll();
+    this.#takeSnapshot(snapshots);
+  }
+
+  #takeSnapshot(snapshots: Snapshots, done: Done = () => undefined): void {
+    const start = this.#clock.now();
+    snapshots.take(this.#database, (error) => {
+      if (error === null) {
+        this.metrics.summaries.snapshottime.record(this.#clock.now() - start);
+        this.#snapshotTakenAt = this.#clock.wallTime();
+      }
+      done(error);
+    });
+  }
+
+  #onSlowSync(ms: Millis, fileBytes: number): void {
+    this.statistics.slowSyncs++;
+    this.#runLog.warn(
+      `the log took ${Math.round(ms)} ms to sync, which slows down everything; it has ${fileBytes} bytes now`,
+    );
+  }
+
+  /** As many requests are in process as may be (`request_throttle_max_requests`). Those that are never wait for one that isn't. */
+  #isThrottling(): boolean {
+    const { requestThrottleMaxRequests } = this.#config;
+    return requestThrottleMaxRequests > 0 && this.#requests.outstanding >= requestThrottleMaxRequests;
+  }
+
+  /** Its connection has gone while it waited in front of the pipeline. The end of a session is never too late. */
+  #isStale({ origin, type }: Request<ClientConnection>): boolean {
+    const { requestThrottleMaxRequests, requestThrottleDropStale } = this.#config;
+    if (requestThrottleMaxRequests === 0 || !requestThrottleDropStale) return false;
+    return origin?.isClosed === true && type !== OpCode.closeSession;
+  }
+
+  /** Too old to be worth executing: answered in its session's order all the same. */
+  #isTooLate({ type, arrivedAt }: ClientRequest<ClientConnection>): boolean {
+    const { throttledOpWaitMs } = this.#config;
+    if (throttledOpWaitMs === 0 || type === OpCode.ping || type === OpCode.closeSession) return false;
+    return this.#clock.now() - arrivedAt > throttledOpWaitMs;
+  }
+
   /** Takes a request in its session's order. */
   #admit(request: Request<ClientConnection>): void {
     const { sessionId, type } = request;
@@ -359,8 +610,18 @@ export class Server implements ConnectionOwner {
       this.#propose(request);
       return;
     }
+    // Credentials don't wait for the writes in front of them, and count from here on.
+    if (type === OpCode.auth) return this.#authenticate(request);
+    if (type === OpCode.sasl) return this.#answerSasl(request);
+    if (request.origin.defer(request)) return;
     if (!this.#sessions.touch(sessionId, request.arrivedAt) && !this.#sessions.has(sessionId)) {
       request.origin.close(`its session ${toHex(sessionId)} is over`);
+      return;
+    }
+    if (this.#isTooLate(request)) {
+      this.#late.add(request);
+      this.metrics.counters.throttled_ops++;
+      if (this.#requests.accept(sessionId, request, false)) this.#execute(request);
       return;
     }
     // Behind the session's own end everything is refused, in its order, as a write is.
@@ -375,7 +636,9 @@ export class Server implements ConnectionOwner {
     if (this.#status.kind !== 'serving') return;
     const { peer } = this.#status;
     const zxid = peer.nextZxid;
-    const body = prepare(request, { zxid, changes: this.#changes, isOpen: this.#isOpen });
+    const { quotas } = this.#database;
+    const body = prepare(request, { zxid, changes: this.#changes, quotas, rules: this.#config, isOpen: this.#isOpen });
+    for (const line of quotas.takeWarnings()) this.#runLog.warn(line);
     if (request.type === OpCode.closeSession) this.#sessions.setClosing(request.sessionId);
     const txn: Txn = {
       header: {
@@ -416,29 +679,31 @@ export class Server implements ConnectionOwner {
   /** Executes what needs no agreement: reads, and what concerns only the connection. */
   #execute(request: ClientRequest<ClientConnection>): void {
     const { origin: connection, type, xid } = request;
-    if (connection.isClosed) return;
+    const isLate = this.#late.size > 0 && this.#late.delete(request);
+    if (connection.cutOffIfOverrun()) return;
+    if (isLate) {
+      connection.startReply(xid, ZERO_ZXID);
+      connection.endReply(ErrorCode.THROTTLED_OP);
+      return;
+    }
     switch (type) {
       case OpCode.ping:
         return this.#answer(request);
       case OpCode.setWatches:
       case OpCode.setWatches2:
         return this.#setWatches(request);
-      case OpCode.addWatch:
-        return this.#addWatch(request);
     }
     if (!READS.has(type)) return this.#refuse(request);
     const writer = connection.startReply(xid, this.#database.lastZxid);
     connection.endReply(read(request, this.#database.tree, this.#watches, writer));
-    this.#latency.record(this.#clock.now() - request.arrivedAt);
+    this.#recordAnswer(request, connection, this.metrics.summaries.readlatency);
   }
 
-  /** What isn't there yet gets the protocol's own answer; what no client may ask ends the connection, too. */
+  /** No client may ask for it: the protocol's own answer, and the end of the connection. */
   #refuse({ origin: connection, xid, type }: ClientRequest<ClientConnection>): void {
     connection.startReply(xid, UNIMPLEMENTED_ZXID);
     connection.endReply(ErrorCode.UNIMPLEMENTED);
-    const known = isOpCode(type) && !INTERNAL.has(type);
-    this.#runLog.warn(`${connection.remote} asked for ${opCodeName(type)}, which this server doesn't implement`);
-    if (!known) connection.close(`unknown operation ${type}`);
+    connection.close(`it asked for ${opCodeName(type)}, which is no operation of the protocol`);
   }
 
   #setWatches(request: ClientRequest<ClientConnection>): void {
@@ -451,15 +716,34 @@ export class Server implements ConnectionOwner {
     });
   }
 
-  #addWatch(request: ClientRequest<ClientConnection>): void {
-    this.#answer(request, (writer) => {
-      const { path, mode } = operations.addWatch.request.read(request.body);
-      if (mode !== AddWatchMode.PERSISTENT && mode !== AddWatchMode.PERSISTENT_RECURSIVE) {
-        throw new MarshallingError(`${mode} is not a mode of addWatch`);
-      }
-      this.#watches.addPersistent(path, mode, request.origin);
-      operations.addWatch.response.write(writer, { err: ErrorCode.OK });
-    });
+  /** Who proves nothing, or sends what can't be read, has the connection ended. */
+  #authenticate({ origin: connection, xid, body }: ClientRequest<ClientConnection>): void {
+    if (connection.isClosed) return;
+    const packet = readOrUndefined(operations.auth.request, body);
+    if (packet === undefined) return connection.close('unreadable credentials');
+    const { scheme } = packet;
+    const { hash } = this.#options;
+    const { superDigest } = this.#config;
+    const sha1 = (bytes: Uint8Array) => hash.sha1(bytes);
+    const proved = authenticate(packet, { address: connection.remoteHost, superDigest, sha1 });
+    const succeeded = proved !== undefined && connection.addIdentities(proved);
+    connection.startReply(xid, ZERO_ZXID);
+    connection.endReply(succeeded ? ErrorCode.OK : ErrorCode.AUTH_FAILED);
+    if (succeeded) {
+      const session = toHex(connection.sessionId);
+      this.#runLog.info(`session ${session}: authentication by ${scheme} succeeded for ${connection.remote}`);
+    } else connection.close(`authentication by ${scheme} failed`);
+  }
+
+  /** There is no SASL: like a server without a JAAS section, it answers that all is well and proves nothing. */
+  #answerSasl({ origin: connection, xid, body }: ClientRequest<ClientConnection>): void {
+    if (connection.isClosed) return;
+    if (readOrUndefined(operations.sasl.request, body) === undefined) {
+      connection.close('an unreadable SASL token');
+      return;
+    }
+    operations.sasl.response.write(connection.startReply(xid, ZERO_ZXID), { token: null });
+    connection.endReply(ErrorCode.OK);
   }
 
   // --- what was agreed on -------------------------------------------------------------------------------------------
@@ -474,25 +758,40 @@ export class Server implements ConnectionOwner {
     for (const change of applied.changes) {
       this.#firing = change;
       this.#watches.trigger(change, this.#tellWatcher);
+      if (this.#told + this.#toldOfChildren > 0) this.#recordTold(change.type);
     }
-    switch (request.type) {
-      case OpCode.createSession:
-        return this.#sessionCreated(request, txn);
-      case OpCode.closeSession:
-        return this.#sessionClosed(request);
+    if (request.type === OpCode.closeSession) {
+      this.#sessionClosed(request);
+    } else if (isFromClient(request)) {
+      this.#answerWrite(request, applied);
+      this.#complete(request);
+    } else if (request.type === OpCode.createSession) {
+      this.#sessionCreated(request, txn);
     }
-    if (!isFromClient(request)) return;
-    this.#answerWrite(request, applied);
-    this.#complete(request);
   }
 
   /** Tells one watcher, if it may read the znode that the event is about (CVE-2024-23944). */
   readonly #tellWatcher = (watcher: ClientConnection, type: EventType, path: string): void => {
+    if (type === EventType.NodeChildrenChanged) this.#toldOfChildren++;
+    else this.#told++;
     const change = this.#firing;
     const acl =
       type === EventType.NodeChildrenChanged && change && 'parentAcl' in change ? change.parentAcl : change?.acl;
-    if (acl !== undefined && isAllowed(acl, Permission.READ, watcher.identities)) watcher.notify(type, path);
+    if (acl !== undefined && isAllowed(acl, Permission.READ, watcher)) watcher.notify(type, path);
   };
+
+  /** Counts the watchers of one change. */
+  #recordTold(type: Change['type']): void {
+    const { summaries } = this.metrics;
+    if (this.#toldOfChildren > 0) summaries.node_children_watch_count.record(this.#toldOfChildren);
+    if (this.#told > 0) {
+      if (type === EventType.NodeCreated) summaries.node_created_watch_count.record(this.#told);
+      else if (type === EventType.NodeDeleted) summaries.node_deleted_watch_count.record(this.#told);
+      else summaries.node_changed_watch_count.record(this.#told);
+    }
+    this.#told = 0;
+    this.#toldOfChildren = 0;
+  }
 
   #answerWrite(request: ClientRequest<ClientConnection>, applied: Applied): void {
     const { origin: connection, xid, type } = request;
@@ -500,25 +799,39 @@ export class Server implements ConnectionOwner {
     const writer = connection.startReply(xid, this.#database.lastZxid);
     if (applied.error === ErrorCode.OK) writeReplyBody(type, applied, this.#database, writer);
     connection.endReply(applied.error);
-    this.#latency.record(this.#clock.now() - request.arrivedAt);
+    this.#recordAnswer(request, connection, this.metrics.summaries.updatelatency);
   }
 
   /** Answers what concerns only the connection; a malformed body is answered with the protocol's code for it. */
-  #answer(request: ClientRequest<ClientConnection>, act: (writer: JuteWriter) => void = nothingToWrite): void {
+  #answer(request: ClientRequest<ClientConnection>, act?: (writer: JuteWriter) => void): void {
     const { origin: connection, xid } = request;
     if (connection.isClosed) return;
-    const body = new JuteWriter();
+    // A ping, of which there are many, has no body.
+    const body = act && new JuteWriter();
     let error: ErrorCode = ErrorCode.OK;
     try {
       // First the act, for what it tells the connection comes before the reply.
-      act(body);
+      if (body !== undefined) act?.(body);
     } catch (failure) {
       if (!(failure instanceof MarshallingError)) throw failure;
       error = ErrorCode.MARSHALLING_ERROR;
     }
-    connection.startReply(xid, this.#database.lastZxid).writeRaw(body.take());
+    const reply = connection.startReply(xid, this.#database.lastZxid);
+    if (body !== undefined) reply.writeRaw(body.take());
     connection.endReply(error);
-    this.#latency.record(this.#clock.now() - request.arrivedAt);
+    this.#recordAnswer(request, connection, this.metrics.summaries.readlatency);
+  }
+
+  /** Counts an answer, for `srvr`, `cons` and the metrics. @param byKind of reads or of writes */
+  #recordAnswer(
+    { type, xid, arrivedAt }: Request<ClientConnection>,
+    { statistics }: ClientConnection,
+    byKind: Summary,
+  ): void {
+    const now = this.#clock.now();
+    this.statistics.latency.record(now - arrivedAt);
+    byKind.record(now - arrivedAt);
+    statistics.recordAnswer(type, xid, this.#database.lastZxid, arrivedAt, now);
   }
 
   /** A request that others of its session may have waited for has been answered. */
@@ -546,12 +859,14 @@ export class Server implements ConnectionOwner {
     this.#joining.delete(sessionId);
     if (connection === undefined || connection.isClosed) return;
     this.#join(connection, sessionId, body.timeoutMs);
+    this.#recordAnswer(request, connection, this.metrics.summaries.updatelatency);
     this.#runLog.info(
       `session ${toHex(sessionId)} established for ${connection.remote}, timeout ${body.timeoutMs} ms, zxid ${toHex(header.zxid)}`,
     );
   }
 
   #reattach(connection: ClientConnection, { sessionId, password }: ConnectRequest, timeoutMs: number): void {
+    this.metrics.counters.connection_revalidate_count++;
     if (!this.#isOpen(sessionId) || !isPasswordOf(sessionId, password)) {
       this.#runLog.info(`${connection.remote} asked for session ${toHex(sessionId)}, which it can't have`);
       connection.refuse();
@@ -600,7 +915,7 @@ export class Server implements ConnectionOwner {
   }
 
   #nextDeadline(): Millis {
-    const at = Math.min(this.#sessions.nextDeadline(), this.#nextContainerCheck);
+    const at = Math.min(this.#sessions.nextDeadline(), this.#nextContainerCheck, this.#nextPurge);
     for (const deadline of this.#sessionless.values()) return Math.min(at, deadline);
     return at;
   }
@@ -611,12 +926,29 @@ export class Server implements ConnectionOwner {
     this.#expireSessions(now);
     this.#endSessionlessConnections(now);
     if (now >= this.#nextContainerCheck) this.#removeContainers(now);
+    if (now >= this.#nextPurge && this.#status.kind === 'serving') {
+      this.#nextPurge = now + this.#config.purgeIntervalMs;
+      this.#status.snapshots.purge();
+    }
     this.#setAlarm();
+  }
+
+  /**
+   * Ends a session as if its client had been silent for its whole timeout.
+   * @returns false if there is no such session, or its end is under way
+   */
+  expireSession(sessionId: SessionId): boolean {
+    if (this.#status.kind !== 'serving' || !this.#isOpen(sessionId)) return false;
+    this.#runLog.info(`session ${toHex(sessionId)} expires, because that was asked for`);
+    this.#sessions.setClosing(sessionId);
+    this.#ask(OpCode.closeSession, sessionId);
+    return true;
   }
 
   #expireSessions(now: Millis): void {
     for (const sessionId of this.#sessions.expired(now)) {
       this.#runLog.info(`session ${toHex(sessionId)} expires`);
+      this.metrics.counters.stale_sessions_expired++;
       this.#ask(OpCode.closeSession, sessionId);
     }
   }
@@ -624,17 +956,33 @@ export class Server implements ConnectionOwner {
   #endSessionlessConnections(now: Millis): void {
     for (const [connection, deadline] of this.#sessionless) {
       if (deadline > now) return;
+      this.metrics.counters.sessionless_connections_expired++;
       connection.close(`no session within ${this.#config.sessionlessTimeoutMs} ms`);
     }
   }
 
   #removeContainers(now: Millis): void {
-    this.#nextContainerCheck = now + this.#config.containerCheckIntervalMs;
-    for (const path of dueForRemoval(this.#database.tree, { now: this.#clock.wallTime(), neverUsedMsMax: 0 })) {
+    const { containerCheckIntervalMs, containersPerMinuteMax, containerNeverUsedMsMax } = this.#config;
+    this.#nextContainerCheck = now + containerCheckIntervalMs;
+    const due = dueForRemoval(this.#database.tree, {
+      now: this.#clock.wallTime(),
+      max: Math.ceil((containersPerMinuteMax * containerCheckIntervalMs) / 60_000),
+      neverUsedMsMax: containerNeverUsedMsMax,
+    });
+    for (const path of due) {
       this.#ask(OpCode.deleteContainer, NO_SESSION, (writer) => writer.writeString(path));
     }
   }
 }
+
+/** For a server whose machine nobody asks about. */
+const UNKNOWN_MACHINE: Machine = {
+  environment: () => [],
+  openFiles: () => ({ now: -1, max: -1 }),
+  usage: () => ({ residentBytes: 0, cpuSeconds: 0, startedAtSeconds: 0 }),
+  folderBytes: () => 0,
+  formatTime: (wallTime) => String(wallTime),
+};
 
 /** Transactions are encoded into pieces of memory of this size. */
 const TXN_CHUNK_BYTES = 64 * 1024;
@@ -643,19 +991,30 @@ const WRITES: ReadonlySet<number> = new Set([
   OpCode.create,
   OpCode.create2,
   OpCode.createContainer,
+  OpCode.createTTL,
   OpCode.delete,
   OpCode.setData,
+  OpCode.setACL,
+  OpCode.check,
+  OpCode.multi,
+  OpCode.reconfig,
   OpCode.closeSession,
 ]);
 
-const READS: ReadonlySet<number> = new Set([OpCode.exists, OpCode.getData, OpCode.getChildren, OpCode.getChildren2]);
-
-/** Operation codes that only a server uses. */
-const INTERNAL: ReadonlySet<number> = new Set([
-  OpCode.notification,
-  OpCode.error,
-  OpCode.createSession,
-  OpCode.deleteContainer,
+/** What `request/read.ts` answers. */
+const READS: ReadonlySet<number> = new Set([
+  OpCode.exists,
+  OpCode.getData,
+  OpCode.getChildren,
+  OpCode.getChildren2,
+  OpCode.getACL,
+  OpCode.multiRead,
+  OpCode.getEphemerals,
+  OpCode.getAllChildrenNumber,
+  OpCode.whoAmI,
+  OpCode.addWatch,
+  OpCode.checkWatches,
+  OpCode.removeWatches,
 ]);
 
 /** What the original answers with to an operation that it doesn't know. */
@@ -663,5 +1022,15 @@ const UNIMPLEMENTED_ZXID = toZxid(-1n);
 
 const isFromClient = (request: Request<ClientConnection>): request is ClientRequest<ClientConnection> =>
   request.origin !== undefined;
+
+/** A request, or undefined if it is malformed. */
+function readOrUndefined<T>(codec: Codec<T>, body: JuteReader): T | undefined {
+  try {
+    return codec.read(body);
+  } catch (error) {
+    if (error instanceof MarshallingError) return undefined;
+    throw error;
+  }
+}
 
 const nothingToWrite = (): void => undefined;

@@ -35,6 +35,25 @@ describe('the quick start', () => {
   });
 });
 
+describe('transactions', () => {
+  it('move money and lose none, and end by themselves', async () => {
+    const { code, output } = await run('examples/dist/transactions.js');
+    expect(output).toBe('savings 0, current 100, after 10 transfers\nrefused as a whole: OK, BAD_VERSION\n');
+    expect(code).toBe(0);
+  });
+});
+
+describe('the watch streams', () => {
+  it('follow configuration, workers and tree over a restart, and end by themselves', async () => {
+    const { code, output } = await run('examples/dist/watch-streams.js');
+    expect(code, output).toBe(0);
+    expect(output.match(/^limit: .*$/gm)?.at(-1)).toBe('limit: 20');
+    expect(output).toMatch(/workers: 1 \(\+alpha\)[\s\S]*state: SUSPENDED[\s\S]*state: RECONNECTED/);
+    expect(output).toMatch(/workers: 2 \(\+bravo\)/);
+    expect(output).toMatch(/tree: current \/workers\/bravo\ntree: synced \/workers\n$/);
+  });
+});
+
 describe('the main job', () => {
   it('shows a take-over after a kill within session timeout and two ticks, and a hand-over, and ends by itself', async () => {
     const { code, output } = await run('examples/dist/start.js');

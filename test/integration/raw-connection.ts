@@ -144,6 +144,15 @@ export class RawConnection {
     this.#socket.write(bytes);
   }
 
+  /** Stops reading: what the server sends piles up, first in the system, then in the server. */
+  pause(): void {
+    this.#socket.pause();
+  }
+
+  resume(): void {
+    this.#socket.resume();
+  }
+
   destroy(): void {
     this.#socket.destroy();
   }

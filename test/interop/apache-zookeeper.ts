@@ -24,6 +24,8 @@ export interface ApacheZooKeeperOptions {
   readonly tickTimeMs?: number;
   /** More lines of zoo.cfg. */
   readonly config?: Readonly<Record<string, string | number>>;
+  /** Its number in an ensemble that `config` describes. */
+  readonly myId?: number;
   /** System properties of the JVM: `{ 'znode.container.checkIntervalMs': 1000 }`. */
   readonly properties?: Readonly<Record<string, string | number>>;
 }
@@ -63,6 +65,7 @@ export async function startApacheZooKeeper(options: ApacheZooKeeperOptions = {})
     ...options.config,
   };
   await mkdir(config.dataDir);
+  if (options.myId !== undefined) await writeFile(join(String(config.dataDir), 'myid'), String(options.myId));
   await writeFile(
     join(folder, 'zoo.cfg'),
     lines(config, ([name, value]) => `${name}=${value}`),
@@ -196,7 +199,8 @@ function sendSignal(pid: number, signal: NodeJS.Signals): void {
 const lines = <T>(record: Readonly<Record<string, T>>, line: (entry: [string, T]) => string): string =>
   `${Object.entries(record).map(line).join('\n')}\n`;
 
-async function freePort(): Promise<number> {
+/** A port of the loopback that nobody listened on just now. */
+export async function freePort(): Promise<number> {
   const probe = createServer().listen(0, '127.0.0.1');
   await once(probe, 'listening');
   const { port } = probe.address() as AddressInfo;

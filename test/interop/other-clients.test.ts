@@ -1,6 +1,6 @@
 /**
- * Clients of other makes on our server: Apache ZooKeeper's own shell, Java Curator and kazoo, and Apache's log dumper on the log
- * that our server left when it was killed. The server runs in a process of its own, as `npm run build` made it.
+ * Clients of other makes on our server: Apache ZooKeeper's own shell, Java Curator, kazoo and the C client, and Apache's log dumper on
+ * the log that our server left when it was killed. The server runs in a process of its own, as `npm run build` made it.
  */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
@@ -30,7 +30,10 @@ let hosts: string;
 
 async function startServer(): Promise<void> {
   const file = join(folder, 'zoo.cfg');
-  await writeFile(file, `tickTime=500\ndataDir=${folder}/data\nclientPort=0\nclientPortAddress=127.0.0.1\n`);
+  await writeFile(
+    file,
+    `tickTime=500\ndataDir=${folder}/data\nclientPort=0\nclientPortAddress=127.0.0.1\nadmin.enableServer=false\n`,
+  );
   server = spawn(process.execPath, [command, 'start-foreground', file], { stdio: ['ignore', 'ignore', 'pipe'] });
   if (server.stderr === null) throw new Error('the server has no output');
   hosts = await new Promise<string>((resolve) => {
@@ -80,6 +83,40 @@ async function peer(program: string, ...args: string[]): Promise<string> {
   return said;
 }
 
+const C_CLIENT = '/usr/lib/zookeeper/bin/cli_mt';
+
+/** Types commands into the shell of the C client, each when the one before has been answered, and returns what it says. */
+async function cShell(...typed: string[]): Promise<string> {
+  const client = spawn(C_CLIENT, [hosts], { stdio: ['pipe', 'ignore', 'pipe'] });
+  // It answers and logs on the same stream.
+  const { stdin, stderr } = client;
+  let said = '';
+  let answered: () => void = () => undefined;
+  stderr.on('data', (bytes) => {
+    said += String(bytes);
+    answered();
+  });
+  const until = async (isSo: () => boolean): Promise<void> => {
+    while (!isSo() && client.exitCode === null) {
+      await new Promise<void>((resolve) => {
+        answered = resolve;
+      });
+    }
+  };
+  client.on('exit', () => answered());
+  await until(() => said.includes('Got a new session id'));
+  for (const command of typed) {
+    const before = said.length;
+    stdin.write(`${command}\n`);
+    // It says nothing about what `wexists` and `wget` return.
+    if (command.startsWith('w')) continue;
+    await until(() => /: rc = -?\d+|^Error -?\d+ for/m.test(said.slice(before)));
+  }
+  stdin.end('quit\n');
+  if (client.exitCode === null) await once(client, 'close');
+  return said;
+}
+
 const words = (said: string): string[] =>
   said
     .split('\n')
@@ -122,7 +159,7 @@ describe.skipIf(whyNot !== undefined)('on our server', () => {
     await shell('create /a one', 'set /a two', 'create /a/b x', 'delete /a/b', 'create /a again', 'delete /nothing');
     await killServer();
     const logs = await readdir(join(folder, 'data', 'version-2'));
-    expect(logs).toEqual(['log.1']);
+    expect(logs.filter((name) => name.startsWith('log.'))).toEqual(['log.1']);
     const { status, stdout } = spawnSync(
       'bash',
       [join(interopDir, 'txnlog-dump.sh'), join(folder, 'data', 'version-2', 'log.1')],
@@ -177,5 +214,69 @@ describe.skipIf(whyNot !== undefined)('on our server', () => {
       'RELEASING',
       'RELEASED',
     ]);
+  });
+
+  it("kazoo's client creates, reads, sets, watches, commits transactions and keeps to ACLs", async () => {
+    const said = await peer(
+      '/usr/bin/python3',
+      fileURLToPath(new URL('./kazoo-operations.py', import.meta.url)),
+      hosts,
+    );
+    expect(said.trim().split('\n')).toEqual([
+      'created /k /k/s-0000000000 /k/e',
+      'created /k/made 0 4 True',
+      'made way /k/deep/er/still True',
+      "got b'one' 0 4",
+      'set 1',
+      "children ['deep', 'e', 'made', 's-0000000000']",
+      'refused NodeExistsError NoNodeError NotEmptyError BadVersionError',
+      'synced /k',
+      'gone None',
+      'event data CHANGED /k',
+      'event birth CREATED /k/born',
+      'event children CHILD /k',
+      'transaction /k/t 3 True True',
+      'rolled back RolledBackError BadVersionError RuntimeInconsistency',
+      'left None True',
+      'without authentication NoAuthError NoAuthError',
+      "bob b'hush' bob:ikIaKsbtGweaHnb/jKn7OHqbunM=",
+      "opened 1 b'hush'",
+      "after ['born', 'made', 's-0000000000', 'secret']",
+    ]);
+  });
+});
+
+describe.skipIf(!existsSync(C_CLIENT))('on our server, the C client', () => {
+  it('creates in every mode, lists, reads, sets and deletes, and sees its watches fire', async () => {
+    const said = await cShell(
+      'create /c',
+      'wexists /c',
+      'set /c hello',
+      'get /c',
+      'create +e /c/e',
+      'create +s /c/s-',
+      'create2 /c/two',
+      'create +c /c/container',
+      'ls /c',
+      'delete /c/e',
+      'sync /c',
+      'exists /gone',
+      'get /c/e',
+      'create /c',
+      'delete /c',
+    );
+    for (const name of ['/c', '/c/e', '/c/s-0000000001', '/c/two', '/c/container']) {
+      expect(said).toMatch(new RegExp(`rc = 0\\n\\tname = ${name}$`, 'm'));
+    }
+    expect(said).toContain('Watcher CHANGED_EVENT state = CONNECTED_STATE for path /c\n');
+    expect(said).toContain('Watcher CHILD_EVENT state = CONNECTED_STATE for path /c\n');
+    expect(said).toContain('/c: rc = 0\n value_len = 5\nhello\nStat:\n');
+    const [, listed = ''] = /\n\/c: rc = 0\n((?:\t\S+\n)+)/.exec(said) ?? [];
+    expect(listed.trim().split(/\s+/).sort()).toEqual(['container', 'e', 's-0000000001', 'two']);
+    expect(said).toContain('/c/e: rc = 0\n');
+    expect(said).toContain('Error -101 for /gone\n');
+    expect(said).toContain('/c/e: rc = -101\n');
+    expect(said).toMatch(/\[\/c\]: rc = -110$/m);
+    expect(said).toMatch(/^\/c: rc = -111$/m);
   });
 });

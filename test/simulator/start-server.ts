@@ -1,5 +1,6 @@
 /** Runs the shipped server in a simulated process. */
 import { parseZooCfg, Server } from 'zookeeper-server-ts';
+import { systemHash } from '../../server/src/node/system-hash.ts';
 import type { Process } from './process.ts';
 
 export interface StartServerOptions {
@@ -25,6 +26,7 @@ export const startServer = (process: Process, options: StartServerOptions = {}):
     network: process.network,
     logDisk: process.disk('version-2'),
     random: process.random,
+    hash: systemHash,
     runLog: process.runLog,
     onFailure: options.onFailure ?? fail,
   });

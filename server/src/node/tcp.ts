@@ -3,20 +3,24 @@ import { ALL_ADDRESSES } from '../config.ts';
 import type { Address, Closeable, ListenHandler, Network, Stream, StreamHandler } from '../ports.ts';
 
 export interface TcpNetworkOptions {
-  /** Connections that the system keeps until they are accepted (`clientPortListenBacklog`). Default: Node's. */
+  /** Connections that the system keeps until they are accepted (`clientPortListenBacklog`). Default, and -1: Node's. */
   readonly backlog?: number;
+  /** Whether the system looks after connections that are silent (`clientTcpKeepAlive`). Default: false. */
+  readonly keepAlive?: boolean;
 }
 
 /** The {@link Network} of a real machine: TCP. */
 export class TcpNetwork implements Network {
   readonly #backlog: number | undefined;
+  readonly #keepAlive: boolean;
 
-  constructor({ backlog }: TcpNetworkOptions = {}) {
-    this.#backlog = backlog;
+  constructor({ backlog, keepAlive = false }: TcpNetworkOptions = {}) {
+    this.#backlog = backlog === -1 ? undefined : backlog;
+    this.#keepAlive = keepAlive;
   }
 
   listen(address: Address, handler: ListenHandler): Closeable {
-    const server = net.createServer({ allowHalfOpen: false, noDelay: true });
+    const server = net.createServer({ allowHalfOpen: false, noDelay: true, keepAlive: this.#keepAlive });
     let state: 'starting' | 'listening' | 'ended' = 'starting';
     server.on('error', (error) => {
       // Once it listens, an error is about one connection that could not be accepted: its client sees it and tries again.

@@ -24,8 +24,8 @@ describe('the tree as it will be', () => {
   });
 
   it('shows what proposals will make of it, until they are applied', () => {
-    changes.put(z(3), created('/b', 0n, OPEN_ACL));
-    changes.put(z(4), { ...created('/a', 0n, OPEN_ACL), exists: false });
+    changes.put(z(3), created('/b', { owner: 0n, acl: OPEN_ACL, dataLength: 0 }));
+    changes.put(z(4), { ...created('/a', { owner: 0n, acl: OPEN_ACL, dataLength: 0 }), exists: false });
     expect(changes.get('/b')).toBeDefined();
     expect(changes.get('/a')).toBeUndefined();
     changes.applied(z(3));
@@ -36,17 +36,17 @@ describe('the tree as it will be', () => {
   });
 
   it('keeps the latest of several changes of one path until the last is applied', () => {
-    changes.put(z(3), { ...created('/a', 0n, OPEN_ACL), version: 1 });
-    changes.put(z(4), { ...created('/a', 0n, OPEN_ACL), version: 2 });
+    changes.put(z(3), { ...created('/a', { owner: 0n, acl: OPEN_ACL, dataLength: 0 }), version: 1 });
+    changes.put(z(4), { ...created('/a', { owner: 0n, acl: OPEN_ACL, dataLength: 0 }), version: 2 });
     changes.applied(z(3));
     expect(changes.get('/a')?.version).toBe(2);
   });
 
   it('returns to a mark when what followed is refused', () => {
-    changes.put(z(3), { ...created('/a', 0n, OPEN_ACL), version: 1 });
+    changes.put(z(3), { ...created('/a', { owner: 0n, acl: OPEN_ACL, dataLength: 0 }), version: 1 });
     const mark = changes.mark();
-    changes.put(z(4), { ...created('/a', 0n, OPEN_ACL), exists: false });
-    changes.put(z(4), created('/b', 0n, OPEN_ACL));
+    changes.put(z(4), { ...created('/a', { owner: 0n, acl: OPEN_ACL, dataLength: 0 }), exists: false });
+    changes.put(z(4), created('/b', { owner: 0n, acl: OPEN_ACL, dataLength: 0 }));
     changes.rollBack(mark);
     expect(changes.get('/a')?.version).toBe(1);
     expect(changes.get('/b')).toBeUndefined();
@@ -54,9 +54,9 @@ describe('the tree as it will be', () => {
 
   it('knows which ephemerals a session will have', () => {
     expect(changes.ephemeralsOf(owner)).toEqual(['/e']);
-    changes.put(z(3), created('/e2', owner, OPEN_ACL));
-    changes.put(z(4), { ...created('/e', owner, OPEN_ACL), exists: false });
-    changes.put(z(5), created('/other', toSessionId(8n), OPEN_ACL));
+    changes.put(z(3), created('/e2', { owner, acl: OPEN_ACL, dataLength: 0 }));
+    changes.put(z(4), { ...created('/e', { owner, acl: OPEN_ACL, dataLength: 0 }), exists: false });
+    changes.put(z(5), created('/other', { owner: toSessionId(8n), acl: OPEN_ACL, dataLength: 0 }));
     expect(changes.ephemeralsOf(owner)).toEqual(['/e2']);
   });
 });

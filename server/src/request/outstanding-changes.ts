@@ -1,4 +1,5 @@
 import type { Acl, SessionId, Zxid } from 'zookeeper-protocol-ts';
+import { Fifo } from '../fifo.ts';
 import type { DataTree } from '../tree/data-tree.ts';
 import { isEphemeralOwner } from '../tree/owner.ts';
 
@@ -14,6 +15,8 @@ export interface ZnodeOutlook {
   /** As stored: a session, or the mark of a container or a time to live. */
   readonly owner: bigint;
   readonly acl: readonly Acl[];
+  /** Bytes of its data. */
+  readonly dataLength: number;
 }
 
 /**
@@ -25,7 +28,7 @@ export class OutstandingChanges {
   /** The latest outlook of every path that a proposal under way touches. */
   readonly #latest = new Map<string, ZnodeOutlook>();
   /** The same in the order of the proposals, to be dropped when they have been applied. */
-  readonly #queue: { readonly zxid: Zxid; readonly outlook: ZnodeOutlook }[] = [];
+  readonly #queue = new Fifo<{ readonly zxid: Zxid; readonly outlook: ZnodeOutlook }>();
 
   constructor(tree: DataTree) {
     this.#tree = tree;
@@ -46,6 +49,7 @@ export class OutstandingChanges {
       numChildren: this.#tree.numChildren(node),
       owner: this.#tree.owner(node),
       acl: this.#tree.aclOf(node),
+      dataLength: this.#tree.dataLength(node),
     };
   }
 
@@ -71,7 +75,9 @@ export class OutstandingChanges {
 
   /** Takes back everything put since `mark`. */
   rollBack(mark: number): void {
-    const dropped = this.#queue.splice(mark);
+    // Most that is refused has put nothing yet.
+    if (this.#queue.length === mark) return;
+    const dropped = this.#queue.cut(mark);
     for (const { outlook } of dropped) this.#latest.delete(outlook.path);
     // What earlier proposals will make of the same paths counts again.
     for (const { outlook } of this.#queue) this.#latest.set(outlook.path, outlook);
@@ -79,18 +85,18 @@ export class OutstandingChanges {
 
   /** Everything up to `zxid` is in the tree now. */
   applied(zxid: Zxid): void {
-    let count = 0;
-    for (const change of this.#queue) {
-      if (change.zxid > zxid) break;
-      count++;
+    for (let change = this.#queue.peek(); change !== undefined && change.zxid <= zxid; change = this.#queue.peek()) {
+      this.#queue.shift();
       if (this.#latest.get(change.outlook.path) === change.outlook) this.#latest.delete(change.outlook.path);
     }
-    if (count > 0) this.#queue.splice(0, count);
   }
 }
 
 /** The outlook of a new znode. */
-export const created = (path: string, owner: bigint, acl: readonly Acl[]): ZnodeOutlook => ({
+export const created = (
+  path: string,
+  { owner, acl, dataLength }: Pick<ZnodeOutlook, 'owner' | 'acl' | 'dataLength'>,
+): ZnodeOutlook => ({
   path,
   exists: true,
   version: 0,
@@ -99,6 +105,7 @@ export const created = (path: string, owner: bigint, acl: readonly Acl[]): Znode
   numChildren: 0,
   owner,
   acl,
+  dataLength,
 });
 
 /** Whether an outlook is that of an ephemeral, which can't have children. */

@@ -1,40 +1,17 @@
 import {
-  CreateMode,
-  type CreateRequest,
+  type CheckVersionRequest,
   ErrorCode,
-  type Id,
-  isCreateMode,
-  isEphemeral,
-  isSequential,
   MarshallingError,
+  type MultiOperation,
   OpCode,
   operations,
-  Permission,
-  parentOf,
-  pathProblem,
-  type SessionId,
-  sequenceSuffix,
   type TxnBody,
-  type Zxid,
 } from 'zookeeper-protocol-ts';
-import { CONTAINER_OWNER, ttlOf } from '../tree/owner.ts';
-import { fixupAcl, isAllowed } from '../tree/permissions.ts';
-import { created, isEphemeralOutlook, type OutstandingChanges, type ZnodeOutlook } from './outstanding-changes.ts';
+import type { Outlook, Refusal } from './outlook.ts';
+import { prepareCheck, prepareSetAcl, prepareSetData } from './prepare-change.ts';
+import { prepareCreate } from './prepare-create.ts';
+import { prepareCloseSession, prepareDelete, prepareDeleteContainer } from './prepare-delete.ts';
 import type { Request } from './request.ts';
-
-/** A write that can't be done, with the code that the client gets. Expected, so a value and not a throw. */
-interface Refusal {
-  readonly refused: ErrorCode;
-}
-
-/** What a write is checked against. */
-export interface Outlook {
-  /** The zxid that the transaction will have. */
-  readonly zxid: Zxid;
-  readonly changes: OutstandingChanges;
-  /** Whether a session may still write: known, and not about to be closed. */
-  isOpen(session: SessionId): boolean;
-}
 
 /**
  * Turns a write into a transaction that says what will be, checked against the tree as it will be when everything proposed
@@ -50,24 +27,38 @@ export function prepare(request: Request, outlook: Outlook): TxnBody {
 }
 
 function prepareChecked(request: Request, outlook: Outlook): TxnBody | Refusal {
+  const { type, body } = request;
   try {
-    switch (request.type) {
+    switch (type) {
       case OpCode.create:
       case OpCode.create2:
       case OpCode.createContainer:
-        return prepareCreate(request, operations.create.request.read(request.body), outlook);
+        return prepareCreate(request, type, operations.create.request.read(body), outlook);
+      case OpCode.createTTL:
+        return prepareCreate(request, type, operations.createTTL.request.read(body), outlook);
       case OpCode.delete:
-        return prepareDelete(request, operations.delete.request.read(request.body), outlook);
+        return prepareDelete(request, operations.delete.request.read(body), outlook);
       case OpCode.deleteContainer:
-        return prepareDeleteContainer(request.body.readRequiredString('path'), outlook);
+        if (request.origin !== undefined) return refuseUnknown(request, outlook);
+        return prepareDeleteContainer(body.readRequiredString('path'), outlook);
       case OpCode.setData:
-        return prepareSetData(request, operations.setData.request.read(request.body), outlook);
+        return prepareSetData(request, operations.setData.request.read(body), outlook);
+      case OpCode.setACL:
+        return prepareSetAcl(request, operations.setACL.request.read(body), outlook);
+      case OpCode.check:
+        return prepareLoneCheck(request, operations.check.request.read(body), outlook);
+      case OpCode.multi:
+        return prepareMulti(request, operations.multi.request.read(body), outlook);
+      case OpCode.reconfig:
+        operations.reconfig.request.read(body);
+        return { refused: whyNoReconfig(request, outlook) };
       case OpCode.createSession:
-        return { type: OpCode.createSession, timeoutMs: request.body.readInt() };
+        if (request.origin !== undefined) return refuseUnknown(request, outlook);
+        return { type, timeoutMs: body.readInt() };
       case OpCode.closeSession:
         return prepareCloseSession(request.sessionId, outlook);
       default:
-        return { refused: outlook.isOpen(request.sessionId) ? ErrorCode.UNIMPLEMENTED : ErrorCode.SESSION_EXPIRED };
+        return refuseUnknown(request, outlook);
     }
   } catch (error) {
     if (error instanceof MarshallingError) return { refused: ErrorCode.MARSHALLING_ERROR };
@@ -75,108 +66,61 @@ function prepareChecked(request: Request, outlook: Outlook): TxnBody | Refusal {
   }
 }
 
-function prepareCreate(request: Request, create: CreateRequest, { zxid, changes, isOpen }: Outlook): TxnBody | Refusal {
-  const mode = modeOf(request.type, create.flags);
-  if (mode === undefined) return { refused: ErrorCode.BAD_ARGUMENTS };
-  if (!isOpen(request.sessionId)) return { refused: ErrorCode.SESSION_EXPIRED };
-  if (!create.path.includes('/') || create.path.includes('\0')) return { refused: ErrorCode.BAD_ARGUMENTS };
-  const acl = fixupAcl(create.acl, identitiesOf(request));
-  if (acl === undefined) return { refused: ErrorCode.INVALID_ACL };
-  const parent = changes.get(parentOf(create.path));
-  if (parent === undefined) return { refused: ErrorCode.NO_NODE };
-  if (!mayDo(request, parent, Permission.CREATE)) return { refused: ErrorCode.NO_AUTH };
-  const path = isSequential(mode) ? create.path + sequenceSuffix(parent.cversion) : create.path;
-  if (pathProblem(path) !== undefined) return { refused: ErrorCode.BAD_ARGUMENTS };
-  if (changes.get(path) !== undefined) return { refused: ErrorCode.NODE_EXISTS };
-  if (isEphemeralOutlook(parent)) return { refused: ErrorCode.NO_CHILDREN_FOR_EPHEMERALS };
+/** What no client may ask for, or anything that is no write behind the end of its session. */
+const refuseUnknown = ({ sessionId }: Request, { isOpen }: Outlook): Refusal => ({
+  refused: isOpen(sessionId) ? ErrorCode.UNIMPLEMENTED : ErrorCode.SESSION_EXPIRED,
+});
 
-  const ephemeral = isEphemeral(mode);
-  const owner = ephemeral ? request.sessionId : mode === CreateMode.CONTAINER ? CONTAINER_OWNER : 0n;
-  const parentCversion = (parent.cversion + 1) | 0;
-  changes.put(zxid, { ...parent, cversion: parentCversion, numChildren: parent.numChildren + 1 });
-  changes.put(zxid, created(path, owner, acl));
-  const common = { path, data: create.data, acl, parentCversion };
-  if (mode === CreateMode.CONTAINER) return { type: OpCode.createContainer, ...common };
-  return { type: request.type === OpCode.create ? OpCode.create : OpCode.create2, ...common, ephemeral };
-}
-
-/** The mode that an operation and its flags mean together, or undefined if they don't fit. */
-function modeOf(type: number, flags: number): CreateMode | undefined {
-  if (!isCreateMode(flags)) return undefined;
-  if (type === OpCode.createContainer) return flags === CreateMode.CONTAINER ? flags : undefined;
-  // The original takes `create` with the flag of a container and makes an ordinary znode.
-  if (flags === CreateMode.CONTAINER) return CreateMode.PERSISTENT;
-  return flags <= CreateMode.EPHEMERAL_SEQUENTIAL ? flags : undefined;
-}
-
-/** Znodes that are part of every tree. */
-const PERMANENT = new Set(['/', '/zookeeper', '/zookeeper/quota', '/zookeeper/config']);
-
-function prepareDelete(
-  request: Request,
-  { path, version }: { path: string; version: number },
-  { zxid, changes, isOpen }: Outlook,
-): TxnBody | Refusal {
-  if (!isOpen(request.sessionId)) return { refused: ErrorCode.SESSION_EXPIRED };
-  if (!path.includes('/') || path.includes('\0') || PERMANENT.has(path)) return { refused: ErrorCode.BAD_ARGUMENTS };
-  const parent = changes.get(parentOf(path));
-  if (parent === undefined) return { refused: ErrorCode.NO_NODE };
-  if (!mayDo(request, parent, Permission.DELETE)) return { refused: ErrorCode.NO_AUTH };
-  const node = changes.get(path);
-  if (node === undefined) return { refused: ErrorCode.NO_NODE };
-  if (version !== ANY_VERSION && version !== node.version) return { refused: ErrorCode.BAD_VERSION };
-  if (node.numChildren > 0) return { refused: ErrorCode.NOT_EMPTY };
-  putDeleted(zxid, parent, node, changes);
-  return { type: OpCode.delete, path };
-}
-
-/** The reaper's own delete: only what is still an empty container, or without children at the end of its time. */
-function prepareDeleteContainer(path: string, { zxid, changes }: Outlook): TxnBody | Refusal {
-  const node = changes.get(path);
-  const parent = changes.get(parentOf(path));
-  if (node === undefined || parent === undefined) return { refused: ErrorCode.NO_NODE };
-  if (node.owner !== CONTAINER_OWNER && ttlOf(node.owner) === undefined) return { refused: ErrorCode.BAD_ARGUMENTS };
-  if (node.numChildren > 0) return { refused: ErrorCode.NOT_EMPTY };
-  putDeleted(zxid, parent, node, changes);
-  return { type: OpCode.deleteContainer, path };
-}
-
-function putDeleted(zxid: Zxid, parent: ZnodeOutlook, node: ZnodeOutlook, changes: OutstandingChanges): void {
-  changes.put(zxid, { ...parent, numChildren: parent.numChildren - 1 });
-  changes.put(zxid, { ...node, exists: false });
-}
-
-function prepareSetData(
-  request: Request,
-  { path, data, version }: { path: string; data: Uint8Array | null; version: number },
-  { zxid, changes, isOpen }: Outlook,
-): TxnBody | Refusal {
-  if (!isOpen(request.sessionId)) return { refused: ErrorCode.SESSION_EXPIRED };
-  if (pathProblem(path) !== undefined) return { refused: ErrorCode.BAD_ARGUMENTS };
-  const node = changes.get(path);
-  if (node === undefined) return { refused: ErrorCode.NO_NODE };
-  if (!mayDo(request, node, Permission.WRITE)) return { refused: ErrorCode.NO_AUTH };
-  if (version !== ANY_VERSION && version !== node.version) return { refused: ErrorCode.BAD_VERSION };
-  const next = (node.version + 1) | 0;
-  changes.put(zxid, { ...node, version: next });
-  return { type: OpCode.setData, path, data, version: next };
-}
-
-function prepareCloseSession(sessionId: SessionId, { zxid, changes }: Outlook): TxnBody {
-  const paths = changes.ephemeralsOf(sessionId);
-  for (const path of paths) {
-    const node = changes.get(path);
-    const parent = changes.get(parentOf(path));
-    if (node !== undefined && parent !== undefined) putDeleted(zxid, parent, node, changes);
+/**
+ * All of the parts, each checked against what the ones before it will have done, or none: then the transaction keeps the parts
+ * before the one that fails as they are, and has errors from there on, as the original's log has them. Whoever applies it
+ * executes nothing.
+ */
+function prepareMulti(request: Request, parts: readonly MultiOperation[], outlook: Outlook): TxnBody {
+  const mark = outlook.changes.mark();
+  const txns: TxnBody[] = [];
+  let failed = false;
+  for (const part of parts) {
+    const outcome: TxnBody | Refusal = failed
+      ? { refused: ErrorCode.RUNTIME_INCONSISTENCY }
+      : preparePart(request, part, outlook);
+    failed ||= 'refused' in outcome;
+    txns.push('refused' in outcome ? { type: OpCode.error, err: outcome.refused } : outcome);
   }
-  return { type: OpCode.closeSession, paths };
+  if (failed) outlook.changes.rollBack(mark);
+  return { type: OpCode.multi, txns };
 }
 
-const ANY_VERSION = -1;
+function preparePart(request: Request, part: MultiOperation, outlook: Outlook): TxnBody | Refusal {
+  switch (part.type) {
+    case OpCode.delete:
+      return prepareDelete(request, part.request, outlook);
+    case OpCode.setData:
+      return prepareSetData(request, part.request, outlook);
+    case OpCode.check:
+      return prepareCheck(request, part.request, outlook);
+    case OpCode.getData:
+    case OpCode.getChildren:
+      throw new MarshallingError('a multi of writes holds a read');
+    case OpCode.create2:
+      // As the original logs it: 3.8 passes over a create2 in a multi when it replays, and loses the znode.
+      return prepareCreate(request, OpCode.create, part.request, outlook);
+    default:
+      return prepareCreate(request, part.type, part.request, outlook);
+  }
+}
 
-const NOBODY: readonly Id[] = [];
+/**
+ * A check outside of a multi, which holds: logged as an error that is none. The original logs it as a check, never answers, and
+ * can't read its own log any more.
+ */
+function prepareLoneCheck(request: Request, check: CheckVersionRequest, outlook: Outlook): TxnBody | Refusal {
+  const outcome = prepareCheck(request, check, outlook);
+  return 'refused' in outcome ? outcome : { type: OpCode.error, err: ErrorCode.OK };
+}
 
-const identitiesOf = (request: Request): readonly Id[] => request.origin?.identities ?? NOBODY;
-
-const mayDo = (request: Request, node: ZnodeOutlook, permission: number): boolean =>
-  isAllowed(node.acl, permission, identitiesOf(request));
+/** A server alone can't be given other members; without `reconfigEnabled` nobody may ask. */
+const whyNoReconfig = ({ sessionId }: Request, { rules, isOpen }: Outlook): ErrorCode => {
+  if (!rules.reconfigEnabled) return ErrorCode.RECONFIG_DISABLED;
+  return isOpen(sessionId) ? ErrorCode.UNIMPLEMENTED : ErrorCode.SESSION_EXPIRED;
+};

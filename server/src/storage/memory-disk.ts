@@ -96,7 +96,8 @@ class MemoryFile {
   #size: number;
 
   constructor(bytes: Uint8Array) {
-    this.#buffer = bytes.slice();
+    // Not `slice`: a Buffer's is a view.
+    this.#buffer = Uint8Array.from(bytes);
     this.#size = bytes.length;
   }
 

@@ -1,176 +1,260 @@
 import { describe, expect, test } from 'vitest';
-import { JuteWriter, makeZxid, type Txn, toEpoch, toZxid } from 'zookeeper-protocol-ts';
-import { type DiskOperation, MemoryDisk } from './memory-disk.ts';
-import { type RecoveryOutcome, recover } from './recovery.ts';
+import { JuteWriter, OpCode, type TxnBody, toSessionId, toXid, toZxid, txn } from 'zookeeper-protocol-ts';
+import { Database } from '../database.ts';
+import type { Disk } from '../ports.ts';
+import { adler32 } from './adler32.ts';
+import { MemoryDisk } from './memory-disk.ts';
+import { type RecoveryOptions, type RecoveryOutcome, recover } from './recovery.ts';
+import { apply, contentsOf, createTxn, snapshotOf, variedDatabase } from './snapshot.fixture.ts';
 import { StorageError } from './storage-error.ts';
-import { recordOf } from './txn-log.fixture.ts';
-import { LOG_HEADER_BYTES, logName, writeLogEntry, writeLogHeader } from './txn-log-format.ts';
+import { logName, writeLogEntry, writeLogHeader } from './txn-log-format.ts';
 
-const zxidsFrom = (first: number, count: number) => Array.from({ length: count }, (_, i) => BigInt(first + i));
+type Files = (readonly [name: string, bytes: Uint8Array])[];
 
-function log(zxids: readonly bigint[], paddingBytes = 0): [string, Buffer] {
-  const writer = new JuteWriter();
-  writeLogHeader(writer);
-  for (const zxid of zxids) writeLogEntry(writer, recordOf(zxid));
-  return [logName(toZxid(zxids[0] ?? 0n)), Buffer.concat([writer.take(), Buffer.alloc(paddingBytes)])];
+/** What happened to a database: its transactions, and snapshots of it on the way. */
+class Story {
+  readonly database = new Database();
+  readonly files: Files = [];
+  readonly #bodies: TxnBody[] = [];
+
+  create(...paths: string[]): this {
+    for (const path of paths) {
+      const body = createTxn(path, Buffer.from(path));
+      this.#bodies.push(body);
+      apply(this.database, body);
+    }
+    return this;
+  }
+
+  snapshot(): this {
+    this.files.push(snapshotOf(this.database));
+    return this;
+  }
+
+  /** The log of the transactions from one zxid to another. */
+  log(from: number, to: number): this {
+    const writer = new JuteWriter();
+    writeLogHeader(writer);
+    for (let zxid = from; zxid <= to; zxid++) {
+      const body = this.#bodies[zxid - 1];
+      if (body === undefined) throw new Error(`there is no transaction ${zxid}`);
+      const record = new JuteWriter();
+      txn.write(record, {
+        header: {
+          sessionId: toSessionId(7n),
+          cxid: toXid(1),
+          zxid: toZxid(BigInt(zxid)),
+          time: 1_700_000_000_000 + zxid,
+          type: body.type,
+        },
+        body,
+        digest: undefined,
+      });
+      writeLogEntry(writer, record.take());
+    }
+    this.files.push([logName(toZxid(BigInt(from))), writer.take()]);
+    return this;
+  }
 }
 
-function recoverFrom(
-  files: readonly (readonly [string, Uint8Array])[],
-  fault?: (operation: DiskOperation) => Error | undefined,
-) {
-  const queue: (() => void)[] = [];
-  const operations: string[] = [];
-  const disk = new MemoryDisk({
-    soon: (run) => queue.push(run),
+const diskOf = (files: Files, soon: (run: () => void) => void, operations: string[] = []): MemoryDisk =>
+  new MemoryDisk({
+    soon,
     files,
-    onOperation: (operation) => {
-      operations.push(`${operation.kind} ${operation.name}`);
-      return fault?.(operation);
+    onOperation: ({ kind, name }) => {
+      operations.push(`${kind} ${name}`);
+      return undefined;
     },
   });
-  const applied: bigint[] = [];
+
+function recoverFrom(files: Files, options: Partial<RecoveryOptions> & { snapshots?: Files } = {}) {
+  const queue: (() => void)[] = [];
+  const soon = (run: () => void) => void queue.push(run);
+  const operations: string[] = [];
+  const logDisk: Disk = diskOf(files, soon, operations);
+  const snapshotDisk: Disk = options.snapshots === undefined ? logDisk : diskOf(options.snapshots, soon);
   const outcomes: RecoveryOutcome[] = [];
-  recover(disk, { apply: (txn: Txn) => applied.push(txn.header.zxid) }, (outcome) => outcomes.push(outcome));
-  const outcomesWithinCall = outcomes.length;
+  recover({ logDisk, snapshotDisk, checkDigest: true, trustEmpty: false, ...options }, (outcome) =>
+    outcomes.push(outcome),
+  );
   while (queue.length > 0) queue.shift()?.();
   expect(outcomes).toHaveLength(1);
-  const outcome = outcomes[0] as RecoveryOutcome;
-  return { disk, applied, outcome, operations, outcomesWithinCall };
+  return { outcome: outcomes[0] as RecoveryOutcome, logDisk, snapshotDisk, operations };
 }
 
-function refusal(files: readonly (readonly [string, Uint8Array])[]): StorageError {
-  const { outcome, operations } = recoverFrom(files);
+function recovered(files: Files, options: Partial<RecoveryOptions> & { snapshots?: Files } = {}) {
+  const { outcome, ...rest } = recoverFrom(files, options);
+  if ('error' in outcome) throw outcome.error;
+  return { ...outcome, ...rest };
+}
+
+function refusal(files: Files, options: Partial<RecoveryOptions> & { snapshots?: Files } = {}): StorageError {
+  const { outcome, operations } = recoverFrom(files, options);
   if (!('error' in outcome) || !(outcome.error instanceof StorageError)) throw new Error('it was recovered');
   expect(operations.filter((operation) => !operation.startsWith('open'))).toEqual([]);
   return outcome.error;
 }
 
+/** With one byte of its contents changed. */
+const damaged = ([name, bytes]: Files[number]): Files[number] => {
+  const copy = Uint8Array.from(bytes);
+  copy[100] = (copy[100] ?? 0) ^ 1;
+  return [name, copy];
+};
+
+/** The snapshot with another digest section, sealed again, so that only its meaning is wrong. */
+function withDigest([name, bytes]: Files[number], { zxid, digest }: { zxid: bigint; digest: bigint }): Files[number] {
+  const contents = Buffer.from(bytes.subarray(0, bytes.length - 54));
+  const section = Buffer.alloc(20);
+  section.writeBigInt64BE(zxid, 0);
+  section.writeInt32BE(2, 8);
+  section.writeBigInt64BE(digest, 12);
+  const before = Buffer.concat([contents, section]);
+  const seal = Buffer.from('0000000000000000000000012f', 'hex');
+  seal.writeBigInt64BE(BigInt(adler32(before)), 0);
+  return [name, Buffer.concat([before, seal])];
+}
+
 describe('recover', () => {
-  test('gives an empty history for an empty folder, later than the call', () => {
-    const { outcome, outcomesWithinCall } = recoverFrom([]);
-    expect(outcomesWithinCall).toBe(0);
-    expect(outcome).toMatchObject({ recovered: { lastZxid: 0n, transactions: 0, files: [] } });
+  test('gives an empty database for an empty folder, later than the call', () => {
+    const { database, recovered: found } = recovered([]);
+    expect(found).toMatchObject({ lastZxid: 0n, transactions: 0, snapshot: undefined });
+    expect(contentsOf(database)).toEqual(contentsOf(new Database()));
   });
 
-  test('replays all logs in the order of their zxids, not of their names', () => {
-    const { applied, outcome } = recoverFrom([
-      log(zxidsFrom(16, 3)),
-      log(zxidsFrom(1, 8), 4096),
-      log(zxidsFrom(9, 7), 64),
-    ]);
-    expect(applied).toEqual(zxidsFrom(1, 18));
-    expect(outcome).toMatchObject({
-      recovered: {
-        lastZxid: 18n,
-        transactions: 18,
-        files: ['log.1', 'log.9', 'log.10'],
-        tornTails: [],
-        emptyFiles: [],
-      },
+  test('takes the newest snapshot, and replays the log from there on', () => {
+    const story = new Story().create('/a', '/b').snapshot().create('/c').snapshot().create('/d', '/e').log(1, 5);
+    const { database, recovered: found } = recovered(story.files);
+    expect(found).toMatchObject({ lastZxid: 5n, transactions: 2, snapshot: { name: 'snapshot.3' }, files: ['log.1'] });
+    expect(contentsOf(database)).toEqual(contentsOf(story.database));
+  });
+
+  test('needs no log behind a snapshot', () => {
+    const database = variedDatabase();
+    const result = recovered([snapshotOf(database)]);
+    expect(result.recovered).toMatchObject({ lastZxid: 9n, transactions: 0 });
+    expect(contentsOf(result.database)).toEqual(contentsOf(database));
+  });
+
+  test('falls back to an older snapshot when the newest is damaged, and says so', () => {
+    const story = new Story().create('/a').snapshot().create('/b').snapshot().create('/c').log(1, 3);
+    const [older, newest, log] = story.files as [Files[number], Files[number], Files[number]];
+    for (const broken of [damaged(newest), [newest[0], newest[1].subarray(0, 200)], [newest[0], new Uint8Array()]]) {
+      const { database, recovered: found } = recovered([older, broken as Files[number], log]);
+      expect(found).toMatchObject({ snapshot: { name: 'snapshot.1' }, unusableSnapshots: [{ file: 'snapshot.2' }] });
+      expect(contentsOf(database)).toEqual(contentsOf(story.database));
+    }
+  });
+
+  test('needs no snapshot when the logs have the history from transaction 1 on', () => {
+    const story = new Story().create('/a', '/b').snapshot().log(1, 2);
+    const [snapshot, log] = story.files as [Files[number], Files[number]];
+    const { database, recovered: found } = recovered([damaged(snapshot), log]);
+    expect(found).toMatchObject({ snapshot: undefined, unusableSnapshots: [{ file: 'snapshot.2' }], transactions: 2 });
+    expect(contentsOf(database)).toEqual(contentsOf(story.database));
+  });
+
+  test('refuses to take unreadable snapshots for an empty folder', () => {
+    const story = new Story().create('/a', '/b').snapshot().create('/c').log(3, 3);
+    const [snapshot, log] = story.files as [Files[number], Files[number]];
+    expect(refusal([damaged(snapshot)])).toMatchObject({ code: 'SNAPSHOT_UNREADABLE', file: 'snapshot.2' });
+    expect(refusal([damaged(snapshot), log])).toMatchObject({ code: 'SNAPSHOT_UNREADABLE', file: 'snapshot.2' });
+    expect(refusal([damaged(snapshot), log], { trustEmpty: true })).toMatchObject({ code: 'SNAPSHOT_UNREADABLE' });
+  });
+
+  test('refuses logs without the snapshot that they go on from, unless it is told to trust them', () => {
+    const { files } = new Story().create('/a', '/b', '/c').log(2, 3);
+    expect(refusal(files)).toMatchObject({ code: 'SNAPSHOT_NEEDED', file: 'log.2' });
+    expect(recovered(files, { trustEmpty: true }).recovered).toMatchObject({ transactions: 2, lastZxid: 3n });
+  });
+
+  test('refuses logs that start behind the only good snapshot', () => {
+    const story = new Story().create('/a').snapshot().create('/b', '/c').snapshot().create('/d').log(4, 4);
+    const [older, newest, log] = story.files as [Files[number], Files[number], Files[number]];
+    expect(refusal([older, damaged(newest), log])).toMatchObject({ code: 'SNAPSHOT_UNREADABLE', file: 'snapshot.3' });
+  });
+
+  test('compares the tree with the digest, at the zxid that it is of', () => {
+    const early = new Story().create('/a').snapshot();
+    const story = new Story().create('/a', '/b');
+    const { digest } = story.database.tree;
+    const { files } = new Story().create('/a', '/b', '/c').log(1, 3);
+    const fuzzy = withDigest(early.files[0] as Files[number], { zxid: 2n, digest });
+    expect(recovered([fuzzy, ...files]).recovered).toMatchObject({ snapshot: { name: 'snapshot.1' }, transactions: 2 });
+
+    const wrong = withDigest(early.files[0] as Files[number], { zxid: 2n, digest: digest + 1n });
+    const { recovered: found } = recovered([wrong, ...files]);
+    expect(found.snapshot).toBeUndefined();
+    expect(found.unusableSnapshots[0]?.problem).toContain('digest');
+    expect(recovered([wrong, ...files], { checkDigest: false }).recovered.snapshot).toBeDefined();
+    expect(refusal([wrong, ...new Story().create('/a', '/b').log(2, 2).files])).toMatchObject({
+      code: 'DIGEST_MISMATCH',
     });
   });
 
-  test('makes what it has read durable, for the process may have died before its sync', () => {
-    const { operations } = recoverFrom([log(zxidsFrom(1, 2)), log(zxidsFrom(3, 2))]);
-    expect(operations).toContain('sync log.3');
-    expect(operations).toContain('syncDirectory memory');
+  test('does not use a snapshot that may hold parts of transactions which the log has lost', () => {
+    const early = new Story().create('/a').snapshot();
+    const story = new Story().create('/a', '/b', '/c').log(1, 2);
+    const fuzzy = withDigest(early.files[0] as Files[number], { zxid: 3n, digest: story.database.tree.digest });
+    const { recovered: found } = recovered([fuzzy, ...story.files]);
+    expect(found).toMatchObject({ snapshot: undefined, lastZxid: 2n });
+    expect(found.unusableSnapshots[0]?.problem).toContain('the logs end at 0x2');
   });
 
-  test('leaves other files alone', () => {
-    const { disk, outcome } = recoverFrom([
-      log([1n]),
-      ['currentEpoch', Buffer.from('0')],
-      ['log.txt', Buffer.from('hello')],
-    ]);
-    expect(outcome).toHaveProperty('recovered');
-    expect(disk.list()).toEqual(['currentEpoch', 'log.1', 'log.txt']);
+  test('removes what an unfinished snapshot left, and makes the one that it uses durable', () => {
+    const story = new Story().create('/a').snapshot().log(1, 1);
+    const {
+      recovered: found,
+      logDisk,
+      operations,
+    } = recovered([...story.files, ['unfinished-snapshot.5', Buffer.from('ZKSN')]]);
+    expect(found.unfinishedSnapshots).toEqual(['unfinished-snapshot.5']);
+    expect(logDisk.list()).toEqual(['log.1', 'snapshot.1']);
+    expect(operations).toContain('sync snapshot.1');
   });
 
-  test('goes on in a new epoch at its counter 1', () => {
-    const second = makeZxid(toEpoch(2), 1);
-    const { applied } = recoverFrom([log([1n, 2n]), log([second, second + 1n])]);
-    expect(applied).toEqual([1n, 2n, second, second + 1n]);
+  test('reads two folders, and refuses files that lie in the wrong one', () => {
+    const story = new Story().create('/a').snapshot().create('/b').log(1, 2);
+    const [snapshot, log] = story.files as [Files[number], Files[number]];
+    const { database } = recovered([log], { snapshots: [snapshot] });
+    expect(contentsOf(database)).toEqual(contentsOf(story.database));
+    expect(refusal([log, snapshot], { snapshots: [] })).toMatchObject({ code: 'FOLDERS_MIXED' });
+    expect(refusal([], { snapshots: [snapshot, log] })).toMatchObject({ code: 'FOLDERS_MIXED' });
+  });
+});
+
+describe('Database', () => {
+  test('deletes the ephemerals of sessions that there are not', () => {
+    const database = variedDatabase();
+    expect(database.deleteOrphans()).toEqual([]);
+    const [sessionId] = database.sessions.keys();
+    if (sessionId === undefined) throw new Error('there is no session');
+    database.sessions.delete(sessionId);
+    expect(database.deleteOrphans()).toEqual([sessionId]);
+    expect(database.tree.find('/a/e')).toBeUndefined();
+    database.tree.assertConsistent();
   });
 
-  test('cuts off a torn end, so that the file is whole from then on', () => {
-    const [name, bytes] = log(zxidsFrom(1, 3), 8192);
-    const entryBytes = 12 + recordOf(1n).length + 1;
-    const offset = LOG_HEADER_BYTES + 2 * entryBytes;
-    bytes.fill(0, offset + 20, offset + entryBytes);
-    const { disk, applied, outcome, operations } = recoverFrom([[name, bytes]]);
-    expect(applied).toEqual([1n, 2n]);
-    expect(outcome).toMatchObject({ recovered: { lastZxid: 2n, tornTails: [{ file: 'log.1', offset }] } });
-    expect(disk.bytesOf('log.1')).toHaveLength(offset);
-    expect(operations.indexOf('sync log.1')).toBeGreaterThan(operations.indexOf('truncate log.1'));
+  test('counts transactions that come with the digest of another tree', () => {
+    const database = new Database();
+    const digest = (treeDigest: bigint, version = 2) => ({ version, treeDigest });
+    const error: TxnBody = { type: OpCode.error, err: -101 };
+    const next = (given: { version: number; treeDigest: bigint } | undefined): void => {
+      const zxid = toZxid(database.lastZxid + 1n);
+      const header = { sessionId: toSessionId(1n), cxid: toXid(1), zxid, time: 1, type: error.type };
+      database.apply({ header, body: error, digest: given });
+    };
+    next(digest(database.tree.digest));
+    next(undefined);
+    next(digest(5n, 1));
+    expect(database.digestMismatches).toBe(0);
+    next(digest(5n));
+    expect(database.digestMismatches).toBe(1);
   });
 
-  test.each([
-    ['of no bytes', Buffer.alloc(0)],
-    ['of a part of its header', Buffer.from('ZKL')],
-    ['of a header', log([])[1]],
-    ['of a header and padding', log([], 5000)[1]],
-    ['of padding', Buffer.alloc(5000)],
-  ])('removes a last log %s', (_, bytes) => {
-    const { disk, outcome, operations } = recoverFrom([log([1n, 2n]), ['log.3', bytes]]);
-    expect(outcome).toMatchObject({ recovered: { lastZxid: 2n, emptyFiles: ['log.3'] } });
-    expect(disk.list()).toEqual(['log.1']);
-    expect(operations.at(-1)).toBe('syncDirectory memory');
-  });
-
-  test('refuses a gap within an epoch, and names both sides of it', () => {
-    expect(refusal([log([1n, 2n, 4n])])).toMatchObject({ code: 'LOG_GAP', file: 'log.1', zxid: 2n });
-    const error = refusal([log([1n, 2n]), log([5n])]);
-    expect(error).toMatchObject({ code: 'LOG_GAP', file: 'log.5' });
-    expect(error.message).toContain('0x5 comes after 0x2');
-  });
-
-  test('refuses an epoch that does not start at its counter 1', () => {
-    const second = makeZxid(toEpoch(2), 2);
-    expect(refusal([log([1n]), log([second])])).toMatchObject({ code: 'LOG_GAP' });
-  });
-
-  test('refuses zxids that do not rise', () => {
-    expect(refusal([log([1n, 2n, 2n])]).message).toContain('wrong order');
-    expect(refusal([log([1n, 2n, 3n]), log([2n, 3n, 4n])])).toMatchObject({ code: 'LOG_GAP', file: 'log.2' });
-  });
-
-  test('refuses a log that starts with another zxid than that of its name', () => {
-    const [, bytes] = log([2n]);
-    expect(refusal([log([1n]), ['log.a', bytes]])).toMatchObject({ code: 'LOG_GAP', file: 'log.a' });
-  });
-
-  test.each(['snapshot.5', 'snapshot.1f.gz', 'snapshot.200000000.snappy'])('refuses a history with %s', (name) => {
-    const error = refusal([log([1n]), ['snapshot.0', Buffer.from('ZKSN')], [name, Buffer.from('ZKSN')]]);
-    expect(error).toMatchObject({ code: 'SNAPSHOT_NEEDED', file: name });
-  });
-
-  test('refuses a history whose beginning is missing', () => {
-    expect(refusal([log([7n, 8n])])).toMatchObject({ code: 'SNAPSHOT_NEEDED', file: 'log.7' });
-  });
-
-  test('takes the snapshot of an empty tree for the beginning of an ensemble member', () => {
-    const first = makeZxid(toEpoch(1), 1);
-    const { outcome } = recoverFrom([log([first]), ['snapshot.0', Buffer.from('ZKSN')]]);
-    expect(outcome).toMatchObject({ recovered: { lastZxid: first } });
-  });
-
-  test('refuses a transaction that it does not understand', () => {
-    const record = recordOf(1n);
-    record.writeInt32BE(99, 28);
-    const writer = new JuteWriter();
-    writeLogHeader(writer);
-    writeLogEntry(writer, record);
-    const error = refusal([['log.1', writer.take()]]);
-    expect(error).toMatchObject({ code: 'LOG_UNREADABLE', offset: LOG_HEADER_BYTES });
-    expect(error.cause).toBeInstanceOf(Error);
-  });
-
-  test.each(['open', 'sync', 'syncDirectory', 'remove'] as const)('reports a disk that fails in %s', (kind) => {
-    const error = new Error('EIO');
-    const { outcome } = recoverFrom([log([1n]), ['log.2', Buffer.alloc(0)]], (operation) =>
-      operation.kind === kind ? error : undefined,
-    );
-    expect(outcome).toEqual({ error });
+  test('keeps the digest of each 128th zxid', () => {
+    const database = new Database();
+    for (let i = 1; i <= 300; i++) apply(database, createTxn(`/n${i}`));
+    expect(database.digestLog.map(({ zxid }) => zxid)).toEqual([128n, 256n]);
   });
 });

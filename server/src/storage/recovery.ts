@@ -1,206 +1,178 @@
-import { counterOf, epochOf, JuteReader, type Txn, toHex, txn, ZERO_ZXID, type Zxid } from 'zookeeper-protocol-ts';
-import type { Disk, DiskFile, Done } from '../ports.ts';
+import { toHex, ZERO_ZXID, type Zxid } from 'zookeeper-protocol-ts';
+import { Database } from '../database.ts';
+import type { Disk, Done } from '../ports.ts';
+import { logsInOrder, type Replayed, type ReplayStart, repairLogs, replayLogs } from './log-replay.ts';
+import { type Gzip, isUnfinishedSnapshotName, type SnapshotName, snapshotsIn } from './snapshot-format.ts';
+import { readSnapshot, type SnapshotDigest } from './snapshot-reader.ts';
+import { inOrder, onFile, type Step } from './steps.ts';
 import { StorageError } from './storage-error.ts';
-import { zxidOfLogName } from './txn-log-format.ts';
-import { readTxnLog, type TxnLogEntry } from './txn-log-reader.ts';
 
-/** What recovery replays into. */
-export interface Replay {
-  /** Applies the next transaction. Its buffers are views of a chunk of the file: what is kept must be copied. */
-  apply(txn: Txn): void;
+export interface RecoveryOptions {
+  readonly logDisk: Disk;
+  /** May be the same as `logDisk`. */
+  readonly snapshotDisk: Disk;
+  readonly gzip?: Gzip | undefined;
+  /** Compare the tree with the digest of the snapshot (`digest.enabled`). */
+  readonly checkDigest: boolean;
+  /** Without a snapshot, believe that the logs are the whole history (`snapshot.trust.empty`). */
+  readonly trustEmpty: boolean;
 }
 
-/** Remains of a write that a crash cut short, cut off by recovery: nothing that was ever acknowledged. */
-export interface TornTail {
+export interface Recovered extends Replayed {
+  /** The snapshot that the history starts with; undefined if there is none. */
+  readonly snapshot: SnapshotName | undefined;
+  /** Newer ones that can't be used, newest first. */
+  readonly unusableSnapshots: readonly UnusableSnapshot[];
+  /** Removed: the process that wrote them didn't get to their end. */
+  readonly unfinishedSnapshots: readonly string[];
+}
+
+export interface UnusableSnapshot {
   readonly file: string;
-  /** The size of the file from now on. */
-  readonly offset: number;
   readonly problem: string;
 }
 
-export interface Recovered {
-  /** The last transaction of the history; 0 if there is none. */
-  readonly lastZxid: Zxid;
-  /** How many were replayed. */
-  readonly transactions: number;
-  /** The logs that they were read from, in order. */
-  readonly files: readonly string[];
-  readonly tornTails: readonly TornTail[];
-  /** Logs without a single transaction, as a crash right after a roll leaves them: removed. */
-  readonly emptyFiles: readonly string[];
-}
-
 /** A whole history, replayed and durable; or why the server can't start from these files, with nothing on the disk changed. */
-export type RecoveryOutcome = { readonly recovered: Recovered } | { readonly error: Error };
+export type RecoveryOutcome =
+  | { readonly recovered: Recovered; readonly database: Database }
+  | { readonly error: Error };
+
+/** Older ones are not looked at, as in the original. */
+const CANDIDATES_MAX = 100;
 
 /**
- * Rebuilds the database from the logs of a folder, in zxid order, within the call. Then it repairs the folder: torn ends are
- * cut off, empty logs removed, and what was read is made durable, because after a crash of the process alone it may only be in
- * the operating system's memory. Nothing may be appended, and nothing that was read may be shown to anyone, before `done`.
+ * Rebuilds the database, within the call: the newest snapshot that can be used, and the logs from there on (the original's
+ * `FileTxnSnapLog.restore`). Then it repairs the folders. Nothing may be appended, and nothing that was read may be shown to
+ * anyone, before `done`.
  *
- * What must hold of the history: zxids rise, without gaps within an epoch, and an epoch starts at counter 1 (LOG-2). Where it
- * doesn't, the outcome is a StorageError: serving a part of the history would be serving guesses.
+ * A snapshot can be used if all its checksums are right; if the logs go on from its zxid without a gap; and if they reach the
+ * zxid of its digest, for until then it may hold parts of transactions, and the tree then has that digest (SNAP-2). Otherwise
+ * the next older one is taken. When there are snapshots and none of them can be used, the server doesn't start: taking that
+ * for an empty folder is how data are lost (ZOOKEEPER-2325). Except that logs from transaction 1 on need no snapshot.
  *
  * @param done called once; within the call if the files are refused, and later otherwise
  */
-export function recover(disk: Disk, database: Replay, done: (outcome: RecoveryOutcome) => void): void {
-  let recovered: Recovered;
+export function recover(options: RecoveryOptions, done: (outcome: RecoveryOutcome) => void): void {
+  let restored: { recovered: Recovered; database: Database };
   try {
-    recovered = replayLogs(disk, database);
+    restored = restore(options);
   } catch (error) {
     if (!(error instanceof Error)) throw error;
     return done({ error });
   }
-  repair(disk, recovered, (error) => done(error === null ? { recovered } : { error }));
+  repair(options, restored.recovered, (error) => done(error === null ? restored : { error }));
 }
 
-function replayLogs(disk: Disk, database: Replay): Recovered {
-  const names = disk.list();
-  refuseSnapshots(names);
-
-  const history = new History(database, { mayStartAnywhere: names.includes(FRESH_SNAPSHOT) });
-  const files: string[] = [];
-  const tornTails: TornTail[] = [];
-  const emptyFiles: string[] = [];
-  for (const name of logsInOrder(names)) {
-    const before = history.transactions;
-    const tornTail = replayFile(disk, name, history);
-    if (history.transactions === before) {
-      emptyFiles.push(name);
-    } else {
-      files.push(name);
-      if (tornTail !== undefined) tornTails.push(tornTail);
+function restore(options: RecoveryOptions): { recovered: Recovered; database: Database } {
+  refuseMixedFolders(options);
+  const { logDisk, snapshotDisk, trustEmpty } = options;
+  const names = snapshotDisk.list();
+  const candidates = snapshotsIn(names).slice(0, CANDIDATES_MAX);
+  const unfinishedSnapshots = names.filter(isUnfinishedSnapshotName);
+  const unusableSnapshots: UnusableSnapshot[] = [];
+  let problem: StorageError | undefined;
+  for (const snapshot of candidates) {
+    const attempt = restoreFrom(snapshot, options);
+    if (!(attempt instanceof StorageError)) {
+      const { replayed, database } = attempt;
+      return { recovered: { ...replayed, snapshot, unusableSnapshots, unfinishedSnapshots }, database };
     }
+    problem ??= attempt;
+    unusableSnapshots.push({ file: snapshot.name, problem: attempt.message });
   }
-  return { lastZxid: history.last, transactions: history.transactions, files, tornTails, emptyFiles };
+  const start: ReplayStart = candidates.length === 0 && trustEmpty ? { kind: 'trust' } : { kind: 'beginning' };
+  const database = new Database();
+  const replayed = withoutSnapshot(logDisk, start, database, problem);
+  if (problem !== undefined && replayed.transactions === 0) throw problem;
+  return { recovered: { ...replayed, snapshot: undefined, unusableSnapshots, unfinishedSnapshots }, database };
 }
 
-/** A fresh server of the original writes it before its first transaction: an empty tree, with which every server starts. */
-const FRESH_SNAPSHOT = 'snapshot.0';
-
-/** `snapshot.<zxid>`, maybe compressed. */
-const SNAPSHOT_NAME = /^snapshot\.[0-9a-f]{1,16}(\.gz|\.snappy)?$/;
-
-function refuseSnapshots(names: readonly string[]): void {
-  const snapshot = names.find((name) => SNAPSHOT_NAME.test(name) && name !== FRESH_SNAPSHOT);
-  if (snapshot === undefined) return;
-  throw new StorageError('SNAPSHOT_NEEDED', 'this version reads transaction logs only, not snapshots', {
-    file: snapshot,
-  });
-}
-
-function logsInOrder(names: readonly string[]): string[] {
-  const logs: { name: string; zxid: Zxid }[] = [];
-  for (const name of names) {
-    const zxid = zxidOfLogName(name);
-    if (zxid !== undefined) logs.push({ name, zxid });
-  }
-  return logs.sort((a, b) => (a.zxid < b.zxid ? -1 : 1)).map((log) => log.name);
-}
-
-function replayFile(disk: Disk, name: string, history: History): TornTail | undefined {
-  const file = disk.open(name);
+/** The problem of the snapshots says more than that one is missing. */
+function withoutSnapshot(
+  disk: Disk,
+  start: ReplayStart,
+  database: Database,
+  problem: StorageError | undefined,
+): Replayed {
   try {
-    const entries = readTxnLog(file, name);
-    for (;;) {
-      const next = entries.next();
-      if (next.done !== true) history.replay(next.value, name);
-      else return next.value.kind === 'torn' ? { file: name, ...next.value } : undefined;
-    }
+    return replayLogs(disk, start, database);
+  } catch (error) {
+    throw error instanceof StorageError && error.code === 'SNAPSHOT_NEEDED' ? (problem ?? error) : error;
+  }
+}
+
+/** Why the snapshot can't be used, or what came of it. */
+function restoreFrom(
+  candidate: SnapshotName,
+  { logDisk, snapshotDisk, gzip, checkDigest }: RecoveryOptions,
+): { replayed: Replayed; database: Database } | StorageError {
+  try {
+    const file = snapshotDisk.open(candidate.name);
+    const { tree, sessions, zxid, digest } = closing(file, () => readSnapshot(file, candidate, gzip));
+    const expected = checkDigest ? digest : undefined;
+    // Nothing is half applied before the first transaction.
+    const digestsCountFrom = checkDigest && zxid === ZERO_ZXID ? zxid : expected?.zxid;
+    const database = new Database({ tree, sessions, lastZxid: zxid, digestsCountFrom });
+    const check = (): void => {
+      if (expected?.zxid === database.lastZxid) requireDigest(database, expected, candidate.name);
+    };
+    check();
+    const replayed = replayLogs(
+      logDisk,
+      { kind: 'snapshot', zxid },
+      {
+        apply: (txn) => {
+          database.apply(txn);
+          check();
+        },
+      },
+    );
+    if (digest !== undefined && digest.zxid > replayed.lastZxid)
+      throw halfReplayed(candidate, digest, replayed.lastZxid);
+    return { replayed, database };
+  } catch (error) {
+    // What is wrong with the logs an older snapshot doesn't mend.
+    if (error instanceof StorageError && /^(SNAPSHOT_|DIGEST_)/.test(error.code)) return error;
+    throw error;
+  }
+}
+
+function requireDigest({ tree }: Database, { zxid, digest }: SnapshotDigest, file: string): void {
+  if (tree.digest === digest) return;
+  const what = `the tree at zxid ${toHex(zxid)} has the digest ${toHex(tree.digest)}, and should have ${toHex(digest)}`;
+  throw new StorageError('DIGEST_MISMATCH', `${what} (digest.enabled=false takes it as it is)`, { file });
+}
+
+const halfReplayed = ({ name }: SnapshotName, digest: SnapshotDigest, last: Zxid): StorageError =>
+  new StorageError(
+    'SNAPSHOT_UNREADABLE',
+    `it may hold parts of transactions up to zxid ${toHex(digest.zxid)}, and the logs end at ${toHex(last)}`,
+    { file: name },
+  );
+
+function refuseMixedFolders({ logDisk, snapshotDisk }: RecoveryOptions): void {
+  if (logDisk === snapshotDisk) return;
+  const [log] = logsInOrder(snapshotDisk.list());
+  const [snapshot] = snapshotsIn(logDisk.list());
+  const wrong = (file: string, what: string): StorageError => new StorageError('FOLDERS_MIXED', what, { file });
+  if (log !== undefined) throw wrong(`${snapshotDisk.name}/${log}`, 'a log in the folder of the snapshots (dataDir)');
+  if (snapshot !== undefined)
+    throw wrong(`${logDisk.name}/${snapshot.name}`, 'a snapshot in the folder of the logs (dataLogDir)');
+}
+
+function repair({ logDisk, snapshotDisk }: RecoveryOptions, recovered: Recovered, done: Done): void {
+  const steps: Step[] = recovered.unfinishedSnapshots.map((name) => (next) => snapshotDisk.remove(name, next));
+  const { snapshot } = recovered;
+  // The original renames without syncing: what the logs are cut down to later must not vanish.
+  if (snapshot !== undefined) steps.push(onFile(snapshotDisk, snapshot.name, (file, next) => file.sync(next)));
+  if (steps.length > 0) steps.push((next) => snapshotDisk.syncDirectory(next));
+  inOrder([...steps, (next) => repairLogs(logDisk, recovered, next)], done);
+}
+
+function closing<T>(file: { close(): void }, run: () => T): T {
+  try {
+    return run();
   } finally {
     file.close();
   }
-}
-
-/** The transactions replayed so far, and the rules for the next one. */
-class History {
-  /** 0 before the first. */
-  last: Zxid = ZERO_ZXID;
-  transactions = 0;
-  readonly #database: Replay;
-  readonly #mayStartAnywhere: boolean;
-  /** The file that the last transaction came from. */
-  #file: string | undefined;
-
-  constructor(database: Replay, { mayStartAnywhere }: { mayStartAnywhere: boolean }) {
-    this.#database = database;
-    this.#mayStartAnywhere = mayStartAnywhere;
-  }
-
-  replay(entry: TxnLogEntry, file: string): void {
-    const place = { file, offset: entry.offset, zxid: this.last };
-    if (file !== this.#file && entry.zxid !== zxidOfLogName(file)) {
-      throw new StorageError(
-        'LOG_GAP',
-        `the log starts with zxid ${toHex(entry.zxid)}, not with that of its name`,
-        place,
-      );
-    }
-    if (this.transactions > 0) this.#requireSuccessor(entry.zxid, place);
-    else this.#requireStart(entry.zxid, file);
-    this.#database.apply(decode(entry, place));
-    this.last = entry.zxid;
-    this.transactions++;
-    this.#file = file;
-  }
-
-  #requireStart(zxid: Zxid, file: string): void {
-    if (zxid === 1n || this.#mayStartAnywhere) return;
-    const what = `the logs start at zxid ${toHex(zxid)}, so a snapshot must come before: this version can't read snapshots`;
-    throw new StorageError('SNAPSHOT_NEEDED', what, { file });
-  }
-
-  #requireSuccessor(zxid: Zxid, place: { file: string; offset: number; zxid: Zxid }): void {
-    const next = zxid === this.last + 1n;
-    const newEpoch = zxid > this.last && epochOf(zxid) !== epochOf(this.last) && counterOf(zxid) === 1;
-    if (next || newEpoch) return;
-    const what = zxid > this.last ? 'transactions are missing' : 'transactions are in the wrong order';
-    throw new StorageError('LOG_GAP', `${what}: zxid ${toHex(zxid)} comes after ${toHex(this.last)}`, place);
-  }
-}
-
-function decode(entry: TxnLogEntry, place: { file: string; offset: number; zxid: Zxid }): Txn {
-  try {
-    return txn.read(new JuteReader(entry.bytes));
-  } catch (cause) {
-    const what = `transaction ${toHex(entry.zxid)} can't be decoded, although its checksum is right`;
-    throw new StorageError('LOG_UNREADABLE', what, { ...place, cause });
-  }
-}
-
-type Step = (next: Done) => void;
-
-/** Cuts, removes and syncs, one step after the other. The first one is never done within the call, so `done` isn't either. */
-function repair(disk: Disk, { files, tornTails, emptyFiles }: Recovered, done: Done): void {
-  const steps: Step[] = [(next) => disk.syncDirectory(next)];
-  for (const { file, offset } of tornTails)
-    steps.push(onFile(disk, file, (opened, next) => opened.truncate(offset, next)));
-  // Files before the last one were synced before the next one was begun.
-  const changed = new Set([...tornTails.map((tail) => tail.file), ...files.slice(-1)]);
-  for (const file of changed) steps.push(onFile(disk, file, (opened, next) => opened.sync(next)));
-  for (const file of emptyFiles) steps.push((next) => disk.remove(file, next));
-  if (emptyFiles.length > 0) steps.push((next) => disk.syncDirectory(next));
-
-  const run = (at: number): void => {
-    const step = steps[at];
-    if (step === undefined) return done(null);
-    step((error) => (error === null ? run(at + 1) : done(error)));
-  };
-  run(0);
-}
-
-/** The step that opens a file, works on it and closes it. */
-function onFile(disk: Disk, name: string, work: (file: DiskFile, next: Done) => void): Step {
-  return (next) => {
-    let file: DiskFile;
-    try {
-      file = disk.open(name);
-    } catch (error) {
-      return next(error instanceof Error ? error : new Error(`${name} can't be opened`, { cause: error }));
-    }
-    work(file, (error) => {
-      file.close();
-      next(error);
-    });
-  };
 }

@@ -6,10 +6,21 @@ import { toHex, type Zxid } from 'zookeeper-protocol-ts';
  *   last write: transactions that were acknowledged may be lost.
  * - `LOG_GAP`: transactions are missing between two others, or stand in the wrong order.
  * - `LOG_UNREADABLE`: a file that is not a transaction log of a known version, or a transaction of an unknown form.
- * - `SNAPSHOT_NEEDED`: the history starts with a snapshot, and snapshots can't be read yet.
+ * - `SNAPSHOT_NEEDED`: the logs start in the middle of the history, and no snapshot reaches up to them.
+ * - `SNAPSHOT_UNREADABLE`: a snapshot, or each of them, is damaged or of an unknown form.
+ * - `DIGEST_MISMATCH`: the tree made of a snapshot and the log is not the one that the snapshot's digest is of.
+ * - `FOLDERS_MIXED`: there are logs in the folder of the snapshots, or snapshots in that of the logs.
  * - `FOLDER_UNUSABLE`: the data folder can't be created, read or written.
  */
-export type StorageErrorCode = 'LOG_DAMAGED' | 'LOG_GAP' | 'LOG_UNREADABLE' | 'SNAPSHOT_NEEDED' | 'FOLDER_UNUSABLE';
+export type StorageErrorCode =
+  | 'LOG_DAMAGED'
+  | 'LOG_GAP'
+  | 'LOG_UNREADABLE'
+  | 'SNAPSHOT_NEEDED'
+  | 'SNAPSHOT_UNREADABLE'
+  | 'DIGEST_MISMATCH'
+  | 'FOLDERS_MIXED'
+  | 'FOLDER_UNUSABLE';
 
 export interface StorageErrorPlace {
   /** The file, or the folder, that it is about. */

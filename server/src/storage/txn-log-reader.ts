@@ -1,4 +1,4 @@
-import { toHex, type Zxid } from 'zookeeper-protocol-ts';
+import { toHex, ZERO_ZXID, type Zxid } from 'zookeeper-protocol-ts';
 import type { DiskFile } from '../ports.ts';
 import { adler32 } from './adler32.ts';
 import { StorageError } from './storage-error.ts';
@@ -9,6 +9,7 @@ import {
   LOG_MAGIC,
   LOG_VERSION,
   RECORD_BYTES_MIN,
+  zxidOfLogName,
   zxidOfRecord,
 } from './txn-log-format.ts';
 
@@ -24,12 +25,22 @@ export interface TxnLogEntry {
 /**
  * How the entries of a file ended.
  * - `clean`: at the end of the file, or at its padding.
- * - `torn`: at the remains of a write that was cut short, with no transaction behind them. They were never durable, so they
- *   were never acknowledged, and may be cut off at `offset`.
+ * - `torn`: at the remains of a write that was cut short. They were never durable, so they were never acknowledged, and may be
+ *   cut off at `offset`.
  */
 export type TxnLogEnd =
   | { readonly kind: 'clean'; readonly offset: number }
   | { readonly kind: 'torn'; readonly offset: number; readonly problem: string };
+
+/** A file as far as it is read from. */
+export type ReadableFile = Pick<DiskFile, 'size' | 'readAt'>;
+
+export interface ReadTxnLogOptions {
+  /** The last transaction that is known to have been durable when the last write to this file was begun. */
+  readonly synced?: Zxid | undefined;
+  /** Where an entry starts, or the last ones ended: to go on there. Default: the first one. */
+  readonly from?: number;
+}
 
 /** What stands at a place in the file: an entry, the zeros of padding, or something else. */
 type Found =
@@ -46,18 +57,24 @@ const ZEROS = new Uint8Array(CHUNK_BYTES);
  *
  * The original takes a length of 0, or a missing 'B', for the end of the file, and a wrong checksum for an error. Here all
  * three end the file where nothing but ruins of the last write can follow, and are damage where a valid transaction follows:
- * cutting there could drop transactions that were acknowledged.
+ * cutting there could drop transactions that were acknowledged. Unless it is known that nothing from there on was: a power
+ * loss may leave the later part of a write and not the earlier one.
  *
  * @param file closed by the caller
  * @param name the file's name, for messages
  * @throws StorageError LOG_DAMAGED, or LOG_UNREADABLE for a file that is not a transaction log
  */
-export function* readTxnLog(file: DiskFile, name: string): Generator<TxnLogEntry, TxnLogEnd> {
+export function* readTxnLog(
+  file: ReadableFile,
+  name: string,
+  { synced, from = 0 }: ReadTxnLogOptions = {},
+): Generator<TxnLogEntry, TxnLogEnd> {
   const bytes = new FileWindow(file);
-  const headerProblem = problemOfHeader(bytes, name);
-  if (headerProblem !== undefined) return endAt({ bytes, name, offset: 0, problem: headerProblem, last: undefined });
+  const headerProblem = from === 0 ? problemOfHeader(bytes, name) : undefined;
+  if (headerProblem !== undefined)
+    return endAt({ bytes, name, synced, offset: 0, problem: headerProblem, last: undefined });
 
-  let offset = LOG_HEADER_BYTES;
+  let offset = Math.max(from, LOG_HEADER_BYTES);
   let last: Zxid | undefined;
   for (;;) {
     const found = findAt(bytes, offset);
@@ -68,9 +85,9 @@ export function* readTxnLog(file: DiskFile, name: string): Generator<TxnLogEntry
         offset = found.endOffset;
         break;
       case 'padding':
-        return endAt({ bytes, name, offset, problem: 'zeros in place of a transaction', last });
+        return endAt({ bytes, name, synced, offset, problem: 'zeros in place of a transaction', last });
       case 'broken':
-        return endAt({ bytes, name, offset, problem: found.problem, last });
+        return endAt({ bytes, name, synced, offset, problem: found.problem, last });
     }
   }
 }
@@ -119,6 +136,7 @@ const broken = (problem: string): Found => ({ kind: 'broken', problem });
 interface Break {
   readonly bytes: FileWindow;
   readonly name: string;
+  readonly synced: Zxid | undefined;
   readonly offset: number;
   readonly problem: string;
   /** The last transaction before it, if there is one in this file. */
@@ -126,8 +144,9 @@ interface Break {
 }
 
 /** The entries stop at `offset`: finds out whether that is the end of the log or damage in the middle of it. */
-function endAt({ bytes, name, offset, problem, last }: Break): TxnLogEnd {
+function endAt({ bytes, name, synced, offset, problem, last }: Break): TxnLogEnd {
   if (bytes.nonZeroFrom(offset) === undefined) return { kind: 'clean', offset };
+  if (synced !== undefined && (last ?? lastBefore(name)) >= synced) return { kind: 'torn', offset, problem };
   const next = nextEntry(bytes, offset + 1, last);
   if (next !== undefined) {
     throw new StorageError(
@@ -139,6 +158,9 @@ function endAt({ bytes, name, offset, problem, last }: Break): TxnLogEnd {
   }
   return { kind: 'torn', offset, problem };
 }
+
+/** The last transaction before those of a file, as far as its name says. */
+const lastBefore = (name: string): bigint => (zxidOfLogName(name) ?? ZERO_ZXID) - 1n;
 
 /** The first valid entry at `from` or behind it with a zxid above `last`, wherever it starts. */
 function nextEntry(bytes: FileWindow, from: number, last: Zxid | undefined): TxnLogEntry | undefined {
@@ -155,11 +177,11 @@ function nextEntry(bytes: FileWindow, from: number, last: Zxid | undefined): Txn
 /** Bytes of a file by their offset, read in chunks that are never overwritten. */
 class FileWindow {
   readonly size: number;
-  readonly #file: DiskFile;
+  readonly #file: ReadableFile;
   #chunk: Uint8Array = new Uint8Array();
   #chunkOffset = 0;
 
-  constructor(file: DiskFile) {
+  constructor(file: ReadableFile) {
     this.#file = file;
     this.size = file.size;
   }

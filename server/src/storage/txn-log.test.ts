@@ -2,21 +2,28 @@ import { describe, expect, test } from 'vitest';
 import { toZxid, ZERO_ZXID, type Zxid } from 'zookeeper-protocol-ts';
 import { InvariantError } from '../invariant.ts';
 import { type DiskOperation, MemoryDisk } from './memory-disk.ts';
+import { readSyncedMark } from './synced-mark.ts';
 import { recordOf } from './txn-log.fixture.ts';
-import { TxnLog } from './txn-log.ts';
+import { TxnLog, type TxnLogOptions } from './txn-log.ts';
 import { LOG_HEADER_BYTES } from './txn-log-format.ts';
 import { readTxnLog } from './txn-log-reader.ts';
 
 /** A log on a disk whose operations complete one by one, when the test says so. */
-function makeLog(options: { preallocateBytes?: number; lastZxid?: Zxid; files?: [string, Uint8Array][] } = {}) {
+function makeLog(options: Partial<TxnLogOptions> & { files?: [string, Uint8Array][] } = {}) {
+  const { files = [], ...logOptions } = options;
   const queue: (() => void)[] = [];
   const operations: string[] = [];
   const synced: Zxid[] = [];
   const failures: Error[] = [];
+  let nowMs = 0;
+  const pass = (ms: number): void => {
+    nowMs += ms;
+  };
+  const logsOf = (): string[] => disk.list().filter((name) => name.startsWith('log.'));
   let fault: (operation: DiskOperation) => Error | undefined = () => undefined;
   const disk = new MemoryDisk({
     soon: (run) => queue.push(run),
-    files: options.files ?? [],
+    files,
     onOperation: (operation) => {
       operations.push(`${operation.kind} ${operation.name}`);
       return fault(operation);
@@ -24,10 +31,12 @@ function makeLog(options: { preallocateBytes?: number; lastZxid?: Zxid; files?: 
   });
   const log = new TxnLog({
     disk,
-    lastZxid: options.lastZxid ?? ZERO_ZXID,
-    preallocateBytes: options.preallocateBytes ?? 0,
+    lastZxid: ZERO_ZXID,
+    preallocateBytes: 0,
+    clock: { now: () => nowMs },
     onSynced: (zxid) => synced.push(zxid),
     onFailure: (error) => failures.push(error),
+    ...logOptions,
   });
   const complete = () => queue.shift()?.();
   const completeAll = () => {
@@ -40,7 +49,7 @@ function makeLog(options: { preallocateBytes?: number; lastZxid?: Zxid; files?: 
   const failOn = (kind: DiskOperation['kind'], error: Error) => {
     fault = (operation) => (operation.kind === kind ? error : undefined);
   };
-  return { log, disk, operations, synced, failures, complete, completeAll, append, zxidsIn, failOn };
+  return { log, disk, operations, synced, failures, complete, completeAll, append, zxidsIn, failOn, pass, logsOf };
 }
 
 describe('TxnLog', () => {
@@ -51,29 +60,38 @@ describe('TxnLog', () => {
     expect(log.queuedBytes).toBeGreaterThan(0);
   });
 
-  test('writes what was collected at once, syncs it, then syncs the folder of a new file', () => {
+  test('makes the name of a new file and its mark durable, then writes what was collected at once, and syncs it', () => {
     const { log, append, operations, synced, completeAll } = makeLog();
     append(1, 2, 3);
     log.flush();
     completeAll();
-    expect(operations).toEqual(['open log.1', 'write log.1', 'sync log.1', 'syncDirectory memory']);
+    expect(operations).toEqual([
+      'open log.1',
+      'open txnlog-synced',
+      'write txnlog-synced',
+      'sync txnlog-synced',
+      'syncDirectory memory',
+      'write txnlog-synced',
+      'write log.1',
+      'sync log.1',
+    ]);
     expect(synced).toEqual([3n]);
     expect(log.lastSynced).toBe(3n);
     expect(log.queuedBytes).toBe(0);
   });
 
-  test('reports nothing as synced before the folder of a new file is synced', () => {
-    const { log, append, complete, synced } = makeLog();
+  test('writes nothing to a new file before its name and its mark are durable', () => {
+    const { log, append, complete, operations } = makeLog();
     append(1);
     log.flush();
-    complete(); // write
-    complete(); // sync
-    expect(synced).toEqual([]);
-    complete(); // folder
-    expect(synced).toEqual([1n]);
+    for (const step of ['write txnlog-synced', 'sync txnlog-synced', 'syncDirectory memory']) {
+      expect(operations.at(-1)).toBe(step);
+      complete();
+    }
+    expect(operations.at(-1)).toBe('write log.1');
   });
 
-  test('does not sync the folder for a batch that goes on in the same file', () => {
+  test('syncs neither the folder nor the mark for a batch that goes on in the same file', () => {
     const { log, append, operations, completeAll, synced, zxidsIn } = makeLog();
     append(1);
     log.flush();
@@ -87,10 +105,70 @@ describe('TxnLog', () => {
     expect(zxidsIn('log.1')).toEqual([1, 2]);
   });
 
+  test('marks what is durable along with a later batch, now and then, and when it is closed', () => {
+    const { log, append, operations, completeAll, disk, pass } = makeLog();
+    append(1, 2);
+    log.flush();
+    completeAll();
+    expect(readSyncedMark(disk)).toEqual({ log: 1n, zxid: 0n });
+    pass(100);
+    append(3);
+    operations.length = 0;
+    log.flush();
+    completeAll();
+    expect(operations).toEqual(['write txnlog-synced', 'write log.1', 'sync log.1']);
+    expect(readSyncedMark(disk)).toEqual({ log: 1n, zxid: 2n });
+    log.roll();
+    append(4);
+    log.close(() => undefined);
+    completeAll();
+    expect(operations.at(-1)).toBe('sync txnlog-synced');
+    expect(readSyncedMark(disk)).toEqual({ log: 4n, zxid: 4n });
+  });
+
+  test('without forced syncs, writes only, and marks nothing as durable', () => {
+    const { log, append, operations, completeAll, synced, disk } = makeLog({ forceSync: false });
+    append(1);
+    log.close(() => undefined);
+    completeAll();
+    expect(operations).toEqual(['open log.1', 'write log.1']);
+    expect(synced).toEqual([1n]);
+    expect(readSyncedMark(disk)).toBeUndefined();
+  });
+
+  test('tells of a sync that takes too long', () => {
+    const slow: number[] = [];
+    const { log, append, complete, completeAll, pass, operations } = makeLog({
+      syncWarningMs: 1000,
+      onSlowSync: (ms) => slow.push(ms),
+    });
+    for (const [zxid, ms] of [1000, 1001].entries()) {
+      append(zxid + 1);
+      log.flush();
+      while (operations.at(-1) !== 'sync log.1') complete();
+      pass(ms);
+      completeAll();
+      operations.length = 0;
+    }
+    expect(slow).toEqual([1001]);
+  });
+
+  test('starts a new file behind one that has become larger than it should', () => {
+    const { log, append, completeAll, logsOf } = makeLog({ fileBytesMax: 79 });
+    for (let zxid = 1; zxid <= 4; zxid++) {
+      append(zxid);
+      log.flush();
+      completeAll();
+    }
+    expect(logsOf()).toEqual(['log.1', 'log.2', 'log.3', 'log.4']);
+  });
+
   test('starts the sync only when the write is done', () => {
     const { log, append, operations, complete } = makeLog();
     append(1);
     log.flush();
+    while (operations.at(-1) !== 'write log.1') complete();
+    complete(); // the mark beside it
     expect(operations.at(-1)).toBe('write log.1');
     complete();
     expect(operations.at(-1)).toBe('sync log.1');
@@ -100,7 +178,7 @@ describe('TxnLog', () => {
     const { log, append, operations, completeAll, complete, synced, zxidsIn } = makeLog();
     append(1);
     log.flush();
-    complete();
+    while (operations.at(-1) !== 'sync log.1') complete();
     append(2);
     log.flush();
     append(3);
@@ -112,49 +190,47 @@ describe('TxnLog', () => {
     expect(zxidsIn('log.1')).toEqual([1, 2, 3]);
   });
 
-  test('keeps one operation of the disk in flight at a time', () => {
-    const queue: (() => void)[] = [];
-    const disk = new MemoryDisk({ soon: (run) => queue.push(run) });
-    const log = new TxnLog({
-      disk,
-      lastZxid: ZERO_ZXID,
-      preallocateBytes: 100,
-      onSynced: () => {},
-      onFailure: () => {},
-    });
-    for (let zxid = 1n; zxid <= 20n; zxid++) {
+  test('keeps one operation in flight on each file, and one on the disk but for the mark', () => {
+    const { log, operations, complete, completeAll, pass } = makeLog({ preallocateBytes: 100 });
+    let done = 0;
+    for (let zxid = 1n; zxid <= 40n; zxid++) {
       log.append(toZxid(zxid), recordOf(zxid));
       if (zxid % 7n === 0n) log.roll();
       log.flush();
-      expect(queue.length).toBeLessThanOrEqual(1);
-      queue.shift()?.();
-      expect(queue.length).toBeLessThanOrEqual(1);
+      const inFlight = operations.filter((operation) => !operation.startsWith('open')).slice(done);
+      expect(inFlight.length).toBeLessThanOrEqual(2);
+      expect(inFlight.filter((operation) => operation === 'write txnlog-synced').length).toBeLessThanOrEqual(1);
+      pass(50);
+      complete();
+      done++;
     }
+    completeAll();
+    expect(log.lastSynced).toBe(40n);
   });
 
   test('starts a file named for the zxid of its first transaction, in lower-case hex', () => {
-    const { log, append, disk, completeAll } = makeLog({ lastZxid: toZxid(0x1_0000_00aan) });
+    const { log, append, logsOf, completeAll } = makeLog({ lastZxid: toZxid(0x1_0000_00aan) });
     log.append(toZxid(0x1_0000_00abn), recordOf(0x1_0000_00abn));
     log.flush();
     completeAll();
-    expect(disk.list()).toEqual(['log.1000000ab']);
+    expect(logsOf()).toEqual(['log.1000000ab']);
     expect(() => append(5)).toThrow(InvariantError);
   });
 
   test('starts a new file at the first append after a roll, and not before', () => {
-    const { log, append, disk, completeAll, synced, zxidsIn } = makeLog();
+    const { log, append, logsOf, completeAll, synced, zxidsIn } = makeLog();
     append(1, 2);
     log.flush();
     log.roll();
     completeAll();
-    expect(disk.list()).toEqual(['log.1']);
+    expect(logsOf()).toEqual(['log.1']);
     append(3);
     log.roll();
     log.roll();
     append(4, 5);
     log.flush();
     completeAll();
-    expect(disk.list()).toEqual(['log.1', 'log.3', 'log.4']);
+    expect(logsOf()).toEqual(['log.1', 'log.3', 'log.4']);
     expect([zxidsIn('log.1'), zxidsIn('log.3'), zxidsIn('log.4')]).toEqual([[1, 2], [3], [4, 5]]);
     expect(synced).toEqual([2n, 3n, 5n]);
   });

@@ -1,6 +1,7 @@
 import { JuteWriter, type Zxid } from 'zookeeper-protocol-ts';
 import { assert, assertNever } from '../invariant.ts';
-import type { Disk, DiskFile, Done } from '../ports.ts';
+import type { Clock, Disk, DiskFile, Done, Millis } from '../ports.ts';
+import { SyncedMark } from './synced-mark.ts';
 import { LOG_HEADER_BYTES, logName, paddedSize, writeLogEntry, writeLogHeader } from './txn-log-format.ts';
 
 /** Apache ZooKeeper's `preAllocSize`: a log file grows by so many bytes of zeros at a time. */
@@ -12,6 +13,16 @@ export interface TxnLogOptions {
   readonly lastZxid: Zxid;
   /** A file grows by so many bytes of zeros at a time, so that a sync seldom has to change its size. 0 turns it off. */
   readonly preallocateBytes?: number;
+  /** A file larger than this is the last one of its kind: the next append starts another. Default: no limit. */
+  readonly fileBytesMax?: number | undefined;
+  /** `forceSync`: false leaves it to the system when it writes, and calls "synced" what a power loss may take. Default: true. */
+  readonly forceSync?: boolean;
+  readonly clock: Pick<Clock, 'now'>;
+  /** A sync that took longer is told of. Default: none is. */
+  readonly syncWarningMs?: Millis;
+  readonly onSlowSync?: (ms: Millis, fileBytes: number) => void;
+  /** Told how long each sync took. */
+  readonly onSyncTime?: (ms: Millis) => void;
   /** All transactions up to this one are durable. Rises with every call. Never called from inside a call to the log. */
   readonly onSynced: (zxid: Zxid) => void;
   /**
@@ -21,12 +32,15 @@ export interface TxnLogOptions {
   readonly onFailure: (error: Error) => void;
 }
 
+/** How often the mark of what is durable is brought up to date while batches are written. */
+const MARK_EVERY_MS: Millis = 100;
+
 /** Entries that go to the disk in one write and one sync. */
 interface Batch {
   readonly bytes: Uint8Array;
   readonly lastZxid: Zxid;
-  /** The file that it starts; undefined if it goes on in the present one. */
-  readonly startsFile: string | undefined;
+  /** The first zxid of the file that it starts; undefined if it goes on in the present one. */
+  readonly startsFile: Zxid | undefined;
 }
 
 /**
@@ -46,8 +60,8 @@ type State =
  * being synced goes into the next one, which starts when the one before is done: group commit without a timer.
  *
  * What must always hold: zxids rise (LOG-1); only what a sync has covered that started after the write was done is reported
- * as synced, in order, and with the name of its file durable too (LOG-3); one operation of the disk is in flight at a time
- * (LOG-4). A file that was there before is never appended to: the first append after a start or a roll begins a new one.
+ * as synced, in order, and with the name of its file durable too (LOG-3); one operation on the log's file is in flight at a
+ * time (LOG-4). A file that was there before is never appended to: the first append after a start or a roll begins a new one.
  *
  * Memory: the bytes appended and not yet synced. Whoever appends bounds them by looking at {@link TxnLog.queuedBytes}.
  * From the original's `FileTxnLog` and `SyncRequestProcessor`.
@@ -55,10 +69,18 @@ type State =
 export class TxnLog {
   readonly #disk: Disk;
   readonly #preallocateBytes: number;
+  readonly #fileBytesMax: number;
+  readonly #clock: Pick<Clock, 'now'>;
+  readonly #syncWarningMs: Millis;
+  readonly #onSlowSync: (ms: Millis, fileBytes: number) => void;
+  readonly #onSyncTime: (ms: Millis) => void;
   readonly #onSynced: (zxid: Zxid) => void;
   readonly #onFailure: (error: Error) => void;
 
   #state: State = { kind: 'idle' };
+  /** Says on the disk how far it is durable; undefined if nobody knows, without syncs. */
+  readonly #mark: SyncedMark | undefined;
+  #markedAt: Millis = Number.NEGATIVE_INFINITY;
   /** The open file; undefined before the first batch. Between batches all of it is synced. */
   #file: DiskFile | undefined;
   /** Where the next write goes. */
@@ -69,7 +91,7 @@ export class TxnLog {
   /** Entries appended since the last batch was cut off. */
   readonly #writer = new JuteWriter(64 * 1024);
   /** The file that the entries in `#writer` start. */
-  #startsFile: string | undefined;
+  #startsFile: Zxid | undefined;
   /** The next append starts a file. */
   #rolled = true;
   /** Batches that a roll has cut off, oldest first, not yet in flight. */
@@ -84,6 +106,13 @@ export class TxnLog {
   constructor(options: TxnLogOptions) {
     this.#disk = options.disk;
     this.#preallocateBytes = options.preallocateBytes ?? PREALLOCATE_BYTES_DEFAULT;
+    this.#fileBytesMax = options.fileBytesMax ?? Number.POSITIVE_INFINITY;
+    this.#clock = options.clock;
+    this.#syncWarningMs = options.syncWarningMs ?? Number.POSITIVE_INFINITY;
+    this.#onSlowSync = options.onSlowSync ?? (() => undefined);
+    this.#onSyncTime = options.onSyncTime ?? (() => undefined);
+    const forceSync = options.forceSync ?? true;
+    this.#mark = forceSync ? new SyncedMark(options.disk, (error) => this.#fail(error)) : undefined;
     this.#onSynced = options.onSynced;
     this.#onFailure = options.onFailure;
     this.#lastAppended = options.lastZxid;
@@ -115,7 +144,7 @@ export class TxnLog {
     assert(zxid > this.#lastAppended, 'LOG-1: appended zxids rise');
     if (this.#rolled) {
       this.#rolled = false;
-      this.#startsFile = logName(zxid);
+      this.#startsFile = zxid;
       writeLogHeader(this.#writer);
     }
     writeLogEntry(this.#writer, record);
@@ -175,7 +204,9 @@ export class TxnLog {
     this.#startFile(batch, batch.startsFile);
   }
 
-  #startFile(batch: Batch, name: string): void {
+  /** The name and the mark are durable before there is a record in the file. */
+  #startFile(batch: Batch, firstZxid: Zxid): void {
+    const name = logName(firstZxid);
     this.#file?.close();
     this.#file = undefined;
     try {
@@ -186,11 +217,22 @@ export class TxnLog {
     this.#position = 0;
     // As in a new file of the original, which pads behind the header: 16 bytes and one allocation.
     this.#fileBytes = LOG_HEADER_BYTES;
-    if (this.#file.size === 0) return this.#preallocate(batch);
     // Nothing in a file of this name can be part of the history, which ends before its first zxid.
-    this.#file.truncate(
-      0,
-      this.#then(() => this.#preallocate(batch)),
+    if (this.#file.size > 0)
+      return this.#file.truncate(
+        0,
+        this.#then(() => this.#markFile(batch, firstZxid)),
+      );
+    this.#markFile(batch, firstZxid);
+  }
+
+  #markFile(batch: Batch, firstZxid: Zxid): void {
+    if (this.#mark === undefined) return this.#preallocate(batch);
+    const named = this.#then(() => this.#preallocate(batch));
+    this.#mark.begin(
+      firstZxid,
+      this.#lastSynced,
+      this.#then(() => this.#disk.syncDirectory(named)),
     );
   }
 
@@ -211,6 +253,7 @@ export class TxnLog {
   }
 
   #write(batch: Batch): void {
+    this.#advanceMark();
     this.#open().write(
       this.#position,
       batch.bytes,
@@ -222,11 +265,27 @@ export class TxnLog {
     );
   }
 
+  /** Along with a batch, now and then: the system takes seconds to write it, unless a sync of the same disk does. */
+  #advanceMark(): void {
+    if (this.#mark === undefined) return;
+    const now = this.#clock.now();
+    if (now < this.#markedAt + MARK_EVERY_MS) return;
+    this.#markedAt = now;
+    this.#mark.advance(this.#lastSynced);
+  }
+
   /** Starts the sync only now that the write is done: a sync promises nothing about a write that is still under way. */
   #sync(batch: Batch): void {
-    const synced = this.#then(() => this.#complete(batch));
-    if (batch.startsFile === undefined) return this.#open().sync(synced);
-    this.#open().sync(this.#then(() => this.#disk.syncDirectory(synced)));
+    if (this.#mark === undefined) return this.#complete(batch);
+    const start = this.#clock.now();
+    this.#open().sync(
+      this.#then(() => {
+        const ms = this.#clock.now() - start;
+        this.#onSyncTime(ms);
+        if (ms > this.#syncWarningMs) this.#onSlowSync(ms, this.#fileBytes);
+        this.#complete(batch);
+      }),
+    );
   }
 
   #complete(batch: Batch): void {
@@ -234,6 +293,7 @@ export class TxnLog {
     assert(batch.lastZxid <= this.#lastAppended, 'LOG-3: synced beyond what was appended');
     this.#lastSynced = batch.lastZxid;
     this.#state = { kind: 'idle' };
+    if (this.#position > this.#fileBytesMax && this.#sealed.length === 0) this.roll();
     this.#onSynced(batch.lastZxid);
     this.flush();
     this.#closeIfIdle();
@@ -244,20 +304,28 @@ export class TxnLog {
     if (waiting === undefined || this.#state.kind !== 'idle') return;
     this.#file?.close();
     this.#state = { kind: 'closed' };
-    for (const done of waiting) done(null);
+    const finish: Done = (error) => {
+      for (const done of waiting) done(error);
+    };
+    if (this.#mark === undefined) finish(null);
+    else this.#mark.end(this.#lastSynced, finish);
   }
 
   /** Goes on with the next step of the batch, or fails for good. */
   #then(next: () => void): Done {
     return (error) => {
+      // The mark failed meanwhile.
+      if (this.#state.kind === 'failed') return;
       assert(this.#state.kind === 'writing', 'LOG-4: a completion without a batch in flight');
       return error === null ? next() : this.#fail(error);
     };
   }
 
   #fail(error: Error): void {
+    if (this.#state.kind === 'failed' || this.#state.kind === 'closed') return;
     this.#state = { kind: 'failed', error };
     this.#file?.close();
+    this.#mark?.close();
     this.#onFailure(error);
     for (const done of this.#closing ?? []) done(error);
   }

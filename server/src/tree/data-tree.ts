@@ -14,6 +14,8 @@ import {
 import { assert } from '../invariant.ts';
 import { AclTable } from './acl-table.ts';
 import { CONTAINER_OWNER, isEphemeralOwner, NO_OWNER, ownerSeenByClients, ttlOf } from './owner.ts';
+import { TreeDigest } from './tree-digest.ts';
+import { TreeImage } from './tree-image.ts';
 import { ROOT, StatField, type Znode, ZnodeColumns } from './znode.ts';
 
 /**
@@ -33,6 +35,9 @@ export class DataTree {
   readonly #slots = new Map<string, Znode>();
   readonly #columns = new ZnodeColumns();
   readonly #acls: AclTable;
+  readonly #digest = new TreeDigest(this.#columns);
+  /** The image that is being taken, to be told before a znode changes. */
+  #image: TreeImage | undefined;
   readonly #ephemerals = new Map<SessionId, Set<string>>();
   readonly #containers = new Set<Znode>();
   readonly #ttlZnodes = new Set<Znode>();
@@ -65,6 +70,11 @@ export class DataTree {
     return this.#approximateBytes;
   }
 
+  /** The digest of the tree as it is now, unsigned 64 bits, see {@link TreeDigest}. */
+  get digest(): bigint {
+    return this.#digest.sum;
+  }
+
   find(path: string): Znode | undefined {
     return this.#slots.get(path);
   }
@@ -73,7 +83,7 @@ export class DataTree {
     return this.#columns.pathOf(node);
   }
 
-  /** The tree's own bytes, not to be changed. They stay as they are when the znode changes: setData replaces them. */
+  /** A view of the tree's own bytes: not to be changed, and good until this znode is set or deleted. */
   data(node: Znode): Uint8Array | null {
     return this.#columns.dataOf(node);
   }
@@ -127,6 +137,11 @@ export class DataTree {
     return this.#columns.time(node, StatField.mtime);
   }
 
+  /** Bytes of its data. */
+  dataLength(node: Znode): number {
+    return this.#columns.int(node, StatField.dataLength);
+  }
+
   /** The raw field, see `owner.ts`. */
   owner(node: Znode): bigint {
     return this.#columns.long(node, StatField.owner);
@@ -178,6 +193,7 @@ export class DataTree {
     this.#raisePzxid(parent, zxid);
     const existing = this.#slots.get(path);
     if (existing !== undefined) {
+      this.#beforeChange(existing);
       this.#replaceAcl(existing, acl);
       return false;
     }
@@ -208,9 +224,10 @@ export class DataTree {
   setData(path: string, data: Uint8Array | null, version: number, zxid: Zxid, time: number): Znode | undefined {
     const node = this.#slots.get(path);
     if (node === undefined) return undefined;
+    this.#beforeChange(node);
     const columns = this.#columns;
     this.#approximateBytes -= columns.int(node, StatField.dataLength);
-    columns.setData(node, copyOf(data));
+    columns.setData(node, data);
     this.#approximateBytes += columns.int(node, StatField.dataLength);
     columns.setInt(node, StatField.version, version);
     columns.setLong(node, StatField.mzxid, zxid);
@@ -218,10 +235,18 @@ export class DataTree {
     return node;
   }
 
+  /** Replaces the data, which is copied, and nothing else: the usage of a quota, which no transaction counts. */
+  overwriteData(node: Znode, data: Uint8Array): void {
+    this.#beforeChange(node);
+    this.#approximateBytes += data.length - this.#columns.int(node, StatField.dataLength);
+    this.#columns.setData(node, data);
+  }
+
   /** @param version the aversion afterwards */
   setAcl(path: string, acl: readonly Acl[] | null, version: number): Znode | undefined {
     const node = this.#slots.get(path);
     if (node === undefined) return undefined;
+    this.#beforeChange(node);
     this.#replaceAcl(node, acl);
     this.#columns.setInt(node, StatField.aversion, version);
     return node;
@@ -255,6 +280,21 @@ export class DataTree {
     return count;
   }
 
+  /** Znodes at and below a path, and the bytes of their data; nothing of a missing one. Takes as long as there are. */
+  usageOf(path: string): { readonly count: number; readonly bytes: number } {
+    const top = this.#slots.get(path);
+    if (top === undefined) return { count: 0, bytes: 0 };
+    let count = 0;
+    let bytes = 0;
+    let node = top;
+    do {
+      count++;
+      bytes += this.#columns.int(node, StatField.dataLength);
+      node = this.#nextInSubtree(node, top);
+    } while (node !== top);
+    return { count, bytes };
+  }
+
   // Snapshots.
 
   /**
@@ -263,6 +303,18 @@ export class DataTree {
    */
   znodes(): IterableIterator<Znode> {
     return this.#slots.values();
+  }
+
+  /** Begins the image of a snapshot: all znodes as they are now. One at a time; {@link endImage} must end it. */
+  startImage(): TreeImage {
+    assert(this.#image === undefined, 'SNAP-1: two images of a tree are taken at once');
+    this.#image = new TreeImage(this.#columns);
+    return this.#image;
+  }
+
+  /** The image needs no more znodes, or is given up. */
+  endImage(): void {
+    this.#image = undefined;
   }
 
   /** The ACL table: id and list. A znode with {@link aclId} -1 has the open ACL, which is not in it. */
@@ -350,11 +402,21 @@ export class DataTree {
   #raiseCversion(node: Znode, cversion: number): void {
     const current = this.cversion(node);
     const raised = cversion === INCREMENT ? (current + 1) | 0 : cversion;
-    if (((raised - current) | 0) > 0) this.#columns.setInt(node, StatField.cversion, raised);
+    if (((raised - current) | 0) <= 0) return;
+    this.#beforeChange(node);
+    this.#columns.setInt(node, StatField.cversion, raised);
   }
 
   #raisePzxid(node: Znode, zxid: Zxid): void {
-    if (zxid > this.#columns.long(node, StatField.pzxid)) this.#columns.setLong(node, StatField.pzxid, zxid);
+    if (zxid <= this.#columns.long(node, StatField.pzxid)) return;
+    this.#beforeChange(node);
+    this.#columns.setLong(node, StatField.pzxid, zxid);
+  }
+
+  /** To be called before anything changes that the digest or an image has of a znode. */
+  #beforeChange(node: Znode): void {
+    this.#image?.beforeChange(node);
+    this.#digest.changed(node);
   }
 
   #replaceAcl(node: Znode, acl: readonly Acl[] | null): void {
@@ -388,6 +450,7 @@ export class DataTree {
 
   #fill(node: Znode, path: string, { data, aclId, stat }: Contents): void {
     const columns = this.#columns;
+    this.#digest.changed(node);
     columns.setAclId(node, aclId);
     columns.setLong(node, StatField.czxid, stat.czxid);
     columns.setLong(node, StatField.mzxid, stat.mzxid);
@@ -398,7 +461,7 @@ export class DataTree {
     columns.setInt(node, StatField.aversion, stat.aversion);
     columns.setLong(node, StatField.owner, stat.owner);
     columns.setLong(node, StatField.pzxid, stat.pzxid);
-    columns.setData(node, copyOf(data));
+    columns.setData(node, data);
     this.#approximateBytes += columns.int(node, StatField.dataLength);
     if (stat.owner !== NO_OWNER) this.#rememberOwner(node, path, stat.owner);
   }
@@ -450,6 +513,8 @@ export class DataTree {
 
   #remove(node: Znode): void {
     const path = this.pathOf(node);
+    this.#image?.beforeChange(node);
+    this.#digest.removed(node);
     this.#forgetContents(node);
     this.#approximateBytes -= path.length;
     this.#slots.delete(path);
@@ -532,5 +597,3 @@ const INCREMENT = -1;
 const NO_BYTES = new Uint8Array(0);
 
 /** Bytes of the tree's own: what arrives is a part of a network chunk or of a log file, which must not be kept for it. */
-const copyOf = (data: Uint8Array | null): Uint8Array | null =>
-  data === null ? null : data.length === 0 ? NO_BYTES : new Uint8Array(data);

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { type Acl, CREATOR_ALL_ACL, type Id, OPEN_ACL, Permission, READ_ACL } from 'zookeeper-protocol-ts';
-import { fixupAcl, isAllowed } from './permissions.ts';
+import { fixupAcl, isAllowed, type Principal, userOf, withoutHashes } from './permissions.ts';
 
 const acl = (scheme: string | null, id: string | null, perms: number = Permission.ALL): Acl => ({
   perms,
@@ -10,31 +10,35 @@ const from = (address: string): Id => ({ scheme: 'ip', id: address });
 const BOB: Id = { scheme: 'digest', id: 'bob:ikIaKsbtGweaHnb/jKn7OHqbunM=' };
 const ANN: Id = { scheme: 'digest', id: 'ann:hash' };
 const ADDRESS = from('10.1.2.3');
+/** Somebody with these identities, and no privilege. */
+const as = (identities: readonly Id[]): Principal => ({ identities, isSuperuser: false });
 
 describe('isAllowed', () => {
   it('passes everybody where there is no ACL, and the world where it has the permission', () => {
-    expect(isAllowed([], Permission.ADMIN, [])).toBe(true);
-    expect(isAllowed(OPEN_ACL, Permission.ADMIN, [])).toBe(true);
-    expect(isAllowed(READ_ACL, Permission.READ, [ADDRESS])).toBe(true);
-    expect(isAllowed(READ_ACL, Permission.WRITE, [ADDRESS])).toBe(false);
+    expect(isAllowed([], Permission.ADMIN, as([]))).toBe(true);
+    expect(isAllowed(OPEN_ACL, Permission.ADMIN, as([]))).toBe(true);
+    expect(isAllowed(READ_ACL, Permission.READ, as([ADDRESS]))).toBe(true);
+    expect(isAllowed(READ_ACL, Permission.WRITE, as([ADDRESS]))).toBe(false);
   });
 
   it('wants one of several permissions', () => {
-    expect(isAllowed([acl('world', 'anyone', Permission.ADMIN)], Permission.READ | Permission.ADMIN, [])).toBe(true);
+    expect(isAllowed([acl('world', 'anyone', Permission.ADMIN)], Permission.READ | Permission.ADMIN, as([]))).toBe(
+      true,
+    );
   });
 
   it('passes the identity that is named, and no other', () => {
     const list = [acl(BOB.scheme, BOB.id, Permission.READ), acl('world', 'anyone', Permission.CREATE)];
-    expect(isAllowed(list, Permission.READ, [ADDRESS, BOB])).toBe(true);
-    expect(isAllowed(list, Permission.READ, [ADDRESS, ANN])).toBe(false);
-    expect(isAllowed(list, Permission.WRITE, [BOB])).toBe(false);
-    expect(isAllowed(list, Permission.READ, [{ scheme: 'sasl', id: BOB.id }])).toBe(false);
-    expect(isAllowed([acl('digest', null)], Permission.READ, [{ scheme: 'digest', id: null }])).toBe(false);
-    expect(isAllowed([acl('world', 'someone')], Permission.READ, [ADDRESS])).toBe(false);
+    expect(isAllowed(list, Permission.READ, as([ADDRESS, BOB]))).toBe(true);
+    expect(isAllowed(list, Permission.READ, as([ADDRESS, ANN]))).toBe(false);
+    expect(isAllowed(list, Permission.WRITE, as([BOB]))).toBe(false);
+    expect(isAllowed(list, Permission.READ, as([{ scheme: 'sasl', id: BOB.id }]))).toBe(false);
+    expect(isAllowed([acl('digest', null)], Permission.READ, as([{ scheme: 'digest', id: null }]))).toBe(false);
+    expect(isAllowed([acl('world', 'someone')], Permission.READ, as([ADDRESS]))).toBe(false);
   });
 
   it('passes the superuser anywhere', () => {
-    expect(isAllowed([acl('digest', 'x:y', 0)], Permission.ADMIN, [{ scheme: 'super', id: '' }])).toBe(true);
+    expect(isAllowed([acl('digest', 'x:y', 0)], Permission.ADMIN, { identities: [], isSuperuser: true })).toBe(true);
   });
 
   it.each([
@@ -55,11 +59,35 @@ describe('isAllowed', () => {
     ['::/0', '10.1.2.3', false],
     ['::10.1.2.3', '::a01:203', true],
   ])('takes %s for an address: %s → %s', (network, address, allowed) => {
-    expect(isAllowed([acl('ip', network)], Permission.READ, [from(address)])).toBe(allowed);
+    expect(isAllowed([acl('ip', network)], Permission.READ, as([from(address)]))).toBe(allowed);
+  });
+});
+
+/** Each names two identities. */
+const authForMany = Array.from({ length: 40_000 }, (_, perms) => acl('auth', '', perms));
+
+describe('what is shown', () => {
+  it('of an ACL to somebody without ADMIN leaves out the hashes of digests, and nothing else', () => {
+    const list = [acl('digest', 'bob:hash:more'), acl('ip', '::1'), acl('world', 'anyone'), acl('digest', 'nocolon')];
+    expect(withoutHashes(list).map(({ id }) => id.id)).toEqual(['bob:x', '::1', 'anyone', 'nocolon']);
+  });
+
+  it('of an identity is the user', () => {
+    expect([BOB, ADDRESS, { scheme: 'super', id: '' }, { scheme: 'digest', id: ':hash' }].map(userOf)).toEqual([
+      'bob',
+      '10.1.2.3',
+      '',
+      '',
+    ]);
   });
 });
 
 describe('fixupAcl', () => {
+  it('takes a long list without repetitions in a time that grows with its length', () => {
+    const long = Array.from({ length: 40_000 }, (_, i) => acl('digest', `u:${i}`));
+    expect(fixupAcl([...long, ...long], [])).toHaveLength(40_000);
+  });
+
   it('keeps what is valid, in order, once each', () => {
     const list = [acl('world', 'anyone', 1), acl('ip', '10.0.0.0/8'), acl('digest', 'u:h'), acl('world', 'anyone', 1)];
     expect(fixupAcl(list, [])).toEqual(list.slice(0, 3));
@@ -80,6 +108,7 @@ describe('fixupAcl', () => {
   });
 
   it.each([
+    ['more entries than there may be, behind auth', authForMany],
     ['no list', null],
     ['an empty list', []],
     ['no scheme', [acl(null, 'x')]],
@@ -104,7 +133,7 @@ describe('fixupAcl', () => {
     ['IPv4 in the middle', [acl('ip', '::1.2.3.4:5')]],
     ['one invalid entry among valid ones', [...OPEN_ACL, acl('magic', 'x')]],
   ])('refuses %s', (_, list) => {
-    expect(fixupAcl(list, [BOB])).toBeUndefined();
+    expect(fixupAcl(list, [BOB, ANN])).toBeUndefined();
   });
 
   it.each(['::', '::1', '1::', '1:2:3:4:5:6:7:8', '::ffff:1.2.3.4', '2001:db8::/128', '1.2.3.4/0'])(

@@ -6,16 +6,41 @@ import type { Acl, Id } from 'zookeeper-protocol-ts';
  * gives permission bits to one identity, or to a range of addresses, or to the world.
  */
 
+/** Who asks, or is to be told. */
+export interface Principal {
+  /** Never changed in place: a connection that authenticates gets a new list. */
+  readonly identities: readonly Id[];
+  /** It passes everywhere: it proved to be the superuser, or the server doesn't check ACLs at all (`skipACL`). */
+  readonly isSuperuser: boolean;
+}
+
 /**
- * Whether one of the identities holds one of the wanted permissions.
+ * Whether somebody holds one of the wanted permissions.
  * @param wanted `Permission` bits; one of several is enough, as for getACL
  */
-export function isAllowed(acl: readonly Acl[], wanted: number, identities: readonly Id[]): boolean {
-  if (acl.length === 0) return true;
-  if (identities.some(isSuper)) return true;
-  return acl.some(
-    ({ perms, id }) => (perms & wanted) !== 0 && (isWorld(id) || identities.some((one) => names(id, one))),
-  );
+export function isAllowed(acl: readonly Acl[], wanted: number, { identities, isSuperuser }: Principal): boolean {
+  if (acl.length === 0 || isSuperuser) return true;
+  for (const { perms, id } of acl) {
+    if ((perms & wanted) === 0) continue;
+    if (isWorld(id)) return true;
+    for (const identity of identities) if (names(id, identity)) return true;
+  }
+  return false;
+}
+
+/** What somebody without ADMIN is shown of an ACL: of digests the user only, for the hash may be guessed from. */
+export const withoutHashes = (acl: readonly Acl[]): readonly Acl[] =>
+  acl.map((entry) => {
+    const { scheme, id } = entry.id;
+    return scheme === 'digest' && id !== null
+      ? { perms: entry.perms, id: { scheme, id: id.replace(/:.*/g, ':x') } }
+      : entry;
+  });
+
+/** The user that whoAmI shows for an identity: of a digest the part in front of the hash, none of the superuser. */
+export function userOf({ scheme, id }: Id): string {
+  if (id === null || scheme === 'super') return '';
+  return scheme === 'digest' ? id.replace(/:.*/s, '') : id;
 }
 
 /**
@@ -26,11 +51,10 @@ export function isAllowed(acl: readonly Acl[], wanted: number, identities: reado
 export function fixupAcl(acl: readonly Acl[] | null, identities: readonly Id[]): readonly Acl[] | undefined {
   if (acl === null || acl.length === 0) return undefined;
   const fixed: Acl[] = [];
-  for (const [index, entry] of acl.entries()) {
-    if (acl.findIndex((earlier) => isSame(earlier, entry)) < index) continue;
+  for (const entry of withoutRepetitions(acl)) {
     if (entry.id.scheme === 'auth' && entry.id.id !== null) {
       const authenticated = identities.filter(isAuthenticated);
-      if (authenticated.length === 0) return undefined;
+      if (authenticated.length === 0 || fixed.length + authenticated.length > ENTRIES_MAX) return undefined;
       for (const id of authenticated) fixed.push({ perms: entry.perms, id });
     } else {
       if (!isValid(entry.id)) return undefined;
@@ -40,15 +64,22 @@ export function fixupAcl(acl: readonly Acl[] | null, identities: readonly Id[]):
   return fixed;
 }
 
-const isWorld = (id: Id): boolean => id.scheme === 'world' && id.id === 'anyone';
+/** `auth` may stand for many: what a small request could become is bounded. A list without it fits any frame. */
+const ENTRIES_MAX = 65_536;
 
-const isSuper = (id: Id): boolean => id.scheme === 'super';
+function withoutRepetitions(acl: readonly Acl[]): readonly Acl[] {
+  if (acl.length === 1) return acl;
+  const seen = new Set<string>();
+  return acl.filter((entry) => seen.size < seen.add(keyOf(entry)).size);
+}
+
+/** The length keeps apart what a separator in a scheme would blur. */
+const keyOf = ({ perms, id: { scheme, id } }: Acl): string => `${perms} ${scheme?.length} ${scheme} ${id}`;
+
+const isWorld = (id: Id): boolean => id.scheme === 'world' && id.id === 'anyone';
 
 /** An address is where a connection comes from, not who it is. */
 const isAuthenticated = (id: Id): boolean => id.scheme !== 'ip' && id.scheme !== 'world' && id.scheme !== 'super';
-
-const isSame = (one: Acl, other: Acl): boolean =>
-  one.perms === other.perms && one.id.scheme === other.id.scheme && one.id.id === other.id.id;
 
 /** Whether the id of an ACL entry means the identity of a connection. */
 function names(entry: Id, identity: Id): boolean {
@@ -63,7 +94,8 @@ function isValid({ scheme, id }: Id): boolean {
     case 'world':
       return id === 'anyone';
     case 'digest':
-      return /^[^:]*:[^:]+$/.test(id);
+      // Two parts; colons at the end make none.
+      return /^[^:]*:[^:]+:*$/.test(id);
     case 'ip':
       return parseNetwork(id) !== undefined;
     default:

@@ -1,5 +1,7 @@
 import { type Brand, type JuteWriter, STAT_BYTES } from 'zookeeper-protocol-ts';
 import { assert } from '../invariant.ts';
+import { crc32, crc32OfText } from './crc32.ts';
+import { DataSlabs } from './data-slabs.ts';
 
 /**
  * Znodes in columns. A znode is a slot number; what it is made of stands at that index in a few arrays, so that a million
@@ -8,6 +10,8 @@ import { assert } from '../invariant.ts';
  * Stat fields stand in one byte slab, 68 bytes a slot, in the order and the byte order of a Stat on the wire. Two fields
  * differ from what clients see: `cversion` is the stored one, which counts creates only, and `ephemeralOwner` is the raw
  * owner (`owner.ts`).
+ *
+ * Data is kept in slabs (`data-slabs.ts`), and its place in a column.
  *
  * The children of a znode are a doubly linked list through four int columns, in no particular order. Slot 0 is the root,
  * which is nobody's child and nobody's sibling, so 0 ends a list.
@@ -31,18 +35,28 @@ export const StatField = {
   dataLength: 52,
   numChildren: 56,
   pzxid: 60,
+  end: STAT_BYTES,
 } as const;
 export type StatField = (typeof StatField)[keyof typeof StatField];
 
 const SLOTS_AT_FIRST = 64;
 
+/** The place of data that is null: no value is there. */
+const NO_DATA = -0x8000_0000;
+
 /** The columns, and which slots are free. Knows nothing of paths' meaning; `DataTree` does. */
 export class ZnodeColumns {
   /** Undefined in a free slot. */
   readonly #paths: (string | undefined)[] = [];
-  readonly #data: (Uint8Array | null)[] = [];
+  /** Where the data is; {@link NO_DATA} for null. Its length is in the Stat. */
+  #dataPlaces = new Int32Array(SLOTS_AT_FIRST);
+  readonly #data = new DataSlabs();
   readonly #free: Znode[] = [];
   #stats = new DataView(new ArrayBuffer(SLOTS_AT_FIRST * STAT_BYTES));
+  /** The memory of `#stats`. */
+  #statBytes = new Uint8Array(this.#stats.buffer);
+  /** What each znode has in the sum of `TreeDigest`, which keeps this column; 0 in a free slot. */
+  #digests = new Uint32Array(SLOTS_AT_FIRST);
   #aclIds = new Int32Array(SLOTS_AT_FIRST);
   #parents = new Int32Array(SLOTS_AT_FIRST);
   #firstChildren = new Int32Array(SLOTS_AT_FIRST);
@@ -55,10 +69,10 @@ export class ZnodeColumns {
     if (slot === this.#paths.length) {
       if (slot === this.#aclIds.length) this.#grow();
       this.#paths.push(path);
-      this.#data.push(null);
     } else {
       this.#paths[slot] = path;
     }
+    this.#dataPlaces[slot] = NO_DATA;
     return slot;
   }
 
@@ -66,8 +80,17 @@ export class ZnodeColumns {
   release(node: Znode): void {
     assert(this.#firstChildren[node] === 0, 'TREE-1: a znode with children is released');
     this.#paths[node] = undefined;
-    this.#data[node] = null;
+    this.#releaseData(node);
     this.#free.push(node);
+  }
+
+  /** Slots that are in use or free. */
+  get slotCount(): number {
+    return this.#paths.length;
+  }
+
+  freeSlots(): readonly Znode[] {
+    return this.#free;
   }
 
   pathOf(node: Znode): string {
@@ -76,13 +99,24 @@ export class ZnodeColumns {
     return path;
   }
 
+  /** A view: good until the znode's data is set again, or the znode deleted. */
   dataOf(node: Znode): Uint8Array | null {
-    return this.#data[node] ?? null;
+    const place = this.#dataPlaces[node] ?? NO_DATA;
+    return place === NO_DATA ? null : this.#data.view(place, this.int(node, StatField.dataLength));
   }
 
+  /** Copies the bytes. */
   setData(node: Znode, data: Uint8Array | null): void {
-    this.#data[node] = data;
+    this.#releaseData(node);
+    if (data !== null) this.#dataPlaces[node] = this.#data.store(data);
     this.setInt(node, StatField.dataLength, data === null ? 0 : data.length);
+  }
+
+  #releaseData(node: Znode): void {
+    const place = this.#dataPlaces[node] ?? NO_DATA;
+    if (place === NO_DATA) return;
+    this.#data.release(place, this.int(node, StatField.dataLength));
+    this.#dataPlaces[node] = NO_DATA;
   }
 
   aclIdOf(node: Znode): number {
@@ -91,6 +125,25 @@ export class ZnodeColumns {
 
   setAclId(node: Znode, id: number): void {
     this.#aclIds[node] = id;
+  }
+
+  digestOf(node: Znode): number {
+    return this.#digests[node] ?? 0;
+  }
+
+  setDigest(node: Znode, digest: number): void {
+    this.#digests[node] = digest;
+  }
+
+  /** The CRC-32, unsigned, of path, data and the 60 bytes of the stat that last, in the order of `DigestCalculator`. */
+  crcOf(node: Znode, path: string): number {
+    const data = this.dataOf(node);
+    let crc = crc32OfText(path);
+    if (data) crc = crc32(data, crc);
+    const stat = node * STAT_BYTES;
+    crc = crc32(this.#statBytes, crc, stat + StatField.czxid, stat + StatField.ctime);
+    crc = crc32(this.#statBytes, crc, stat + StatField.pzxid, stat + StatField.end);
+    return crc32(this.#statBytes, crc, stat + StatField.ctime, stat + StatField.dataLength) >>> 0;
   }
 
   int(node: Znode, field: StatField): number {
@@ -167,8 +220,13 @@ export class ZnodeColumns {
   #grow(): void {
     const slots = Math.ceil(this.#aclIds.length * 1.5);
     const stats = new Uint8Array(slots * STAT_BYTES);
-    stats.set(new Uint8Array(this.#stats.buffer));
+    stats.set(this.#statBytes);
+    this.#statBytes = stats;
     this.#stats = new DataView(stats.buffer);
+    const digests = new Uint32Array(slots);
+    digests.set(this.#digests);
+    this.#digests = digests;
+    this.#dataPlaces = grown(this.#dataPlaces, slots);
     this.#aclIds = grown(this.#aclIds, slots);
     this.#parents = grown(this.#parents, slots);
     this.#firstChildren = grown(this.#firstChildren, slots);

@@ -98,14 +98,20 @@ export class WatchTable<W> {
     return ((this.#watchersAt.get(path)?.get(watcher) ?? 0) & bitsOf(kind)) !== 0;
   }
 
-  /** The table by path, for the `wchp` command. */
+  /** Who watches the data at a path, for the `wchp` command: as in the original, it leaves out watches of children. */
   *byPath(): IterableIterator<readonly [path: string, watchers: readonly W[]]> {
-    for (const [path, watchers] of this.#watchersAt) yield [path, [...watchers.keys()]];
+    for (const [path, watchers] of this.#watchersAt) {
+      const ofData = [...watchers].filter(([, bits]) => bits & DATA_EVENT).map(([watcher]) => watcher);
+      if (ofData.length > 0) yield [path, ofData];
+    }
   }
 
-  /** The table by watcher, for the `wchc` command. */
+  /** The same by watcher, for the `wchc` command. */
   *byWatcher(): IterableIterator<readonly [watcher: W, paths: readonly string[]]> {
-    for (const [watcher, paths] of this.#pathsOf) yield [watcher, [...paths]];
+    for (const [watcher, paths] of this.#pathsOf) {
+      const ofData = [...paths].filter((path) => (this.#watchersAt.get(path)?.get(watcher) ?? 0) & DATA_EVENT);
+      if (ofData.length > 0) yield [watcher, ofData];
+    }
   }
 
   /**

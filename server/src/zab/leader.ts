@@ -1,5 +1,6 @@
 import type { ServerId, Zxid } from 'zookeeper-protocol-ts';
 import type { Ensemble } from '../ensemble.ts';
+import { Fifo } from '../fifo.ts';
 import { assert } from '../invariant.ts';
 import type { Output } from './contract.ts';
 import type { Proposal } from './proposal.ts';
@@ -12,7 +13,7 @@ export class Leader {
   readonly #self: ServerId;
   readonly #ensemble: Ensemble;
   /** Proposals not committed yet, oldest first, zxids contiguous. */
-  readonly #outstanding: Proposal[] = [];
+  readonly #outstanding = new Fifo<Proposal>();
   #lastProposed: Zxid;
   #lastCommitted: Zxid;
   /** Up to which zxid each voter's log is known to be durable. */
@@ -61,17 +62,30 @@ export class Leader {
 
   #commitReady(): Output[] {
     const outputs: Output[] = [];
-    let committed = 0;
-    for (const proposal of this.#outstanding) {
-      if (!this.#ensemble.hasQuorum((voter) => (this.#durable.get(voter) ?? -1n) >= proposal.zxid)) break;
-      assert(proposal.zxid === this.#lastCommitted + 1n, 'ZAB-2: commits are in the order of the proposals');
-      this.#lastCommitted = proposal.zxid;
-      committed++;
-      outputs.push({ kind: 'deliver', proposal });
+    const committable = this.#durableAtQuorum();
+    for (
+      let next = this.#outstanding.peek();
+      next !== undefined && next.zxid <= committable;
+      next = this.#outstanding.peek()
+    ) {
+      assert(next.zxid === this.#lastCommitted + 1n, 'ZAB-2: commits are in the order of the proposals');
+      this.#outstanding.shift();
+      this.#lastCommitted = next.zxid;
+      outputs.push({ kind: 'deliver', proposal: next });
       this.#completeSyncs(outputs);
     }
-    this.#outstanding.splice(0, committed);
     return outputs;
+  }
+
+  /** Up to which zxid a quorum has everything in durable logs. */
+  #durableAtQuorum(): Zxid {
+    let highest = this.#lastCommitted;
+    for (const candidate of this.#durable.values()) {
+      if (candidate > highest && this.#ensemble.hasQuorum((voter) => (this.#durable.get(voter) ?? 0n) >= candidate)) {
+        highest = candidate;
+      }
+    }
+    return highest;
   }
 
   #completeSyncs(outputs: Output[]): void {

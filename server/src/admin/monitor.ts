@@ -1,0 +1,82 @@
+import { Decimal } from './decimal.ts';
+import type { Summary } from './metrics.ts';
+import type { ServerView } from './server-view.ts';
+import { FULL_VERSION } from './version.ts';
+
+/**
+ * All that a server measures, by the original's names without a prefix: what `mntr`, the command `monitor` and Prometheus
+ * show in their forms (the original's `MetricsProvider.dump`). A metric of the original that has nothing to measure here,
+ * such as the queues between its threads, is left out rather than told as 0.
+ */
+export type Metric =
+  /** What is; may fall. A {@link Decimal} where the original has a `double`. */
+  | { readonly kind: 'gauge'; readonly name: string; readonly value: number | Decimal }
+  /** What happened, and how often. */
+  | { readonly kind: 'counter'; readonly name: string; readonly value: number }
+  | { readonly kind: 'summary'; readonly name: string; readonly summary: Summary };
+
+export function metricsOf(view: ServerView): Metric[] {
+  const { counters, summaries } = view.metrics;
+  return [
+    ...Object.entries(gaugesOf(view)).map(([name, value]) => ({ kind: 'gauge', name, value }) as const),
+    ...Object.entries(counters).map(([name, value]) => ({ kind: 'counter', name, value }) as const),
+    { kind: 'counter', name: 'digest_mismatches_count', value: view.database.digestMismatches },
+    ...Object.entries(summaries).map(([name, summary]) => ({ kind: 'summary', name, summary }) as const),
+  ];
+}
+
+function gaugesOf(view: ServerView): Readonly<Record<string, number | Decimal>> {
+  const { statistics, database, machine } = view;
+  const { latency, responseSizes } = statistics;
+  const files = machine.openFiles();
+  return {
+    ephemerals_count: database.tree.ephemeralCount,
+    num_alive_connections: view.connections.size,
+    avg_latency: new Decimal(latency.average),
+    outstanding_requests: view.outstanding,
+    znode_count: database.tree.nodeCount,
+    global_sessions: database.sessions.size,
+    last_client_response_size: responseSizes.last,
+    packets_sent: statistics.packetsSent,
+    packets_received: statistics.packetsReceived,
+    max_client_response_size: responseSizes.max,
+    // Of the connection throttle, of local sessions and of TLS: there are none of them.
+    connection_drop_probability: new Decimal(0),
+    auth_failed_count: 0,
+    local_sessions: 0,
+    outstanding_tls_handshake: 0,
+    non_mtls_remote_conn_count: 0,
+    non_mtls_local_conn_count: 0,
+    watch_count: view.watches.total,
+    min_latency: latency.min,
+    max_file_descriptor_count: files.max,
+    approximate_data_size: database.tree.approximateDataSize,
+    open_file_descriptor_count: files.now,
+    uptime: Math.floor(view.now - view.startedAt),
+    max_latency: latency.max,
+    min_client_response_size: responseSizes.min,
+  };
+}
+
+/** Name and value of everything, a summary in its parts, behind version and role. */
+export function* monitorValues(view: ServerView): IterableIterator<readonly [string, string | number | Decimal]> {
+  yield ['version', FULL_VERSION];
+  yield ['server_state', view.mode ?? 'null'];
+  for (const metric of metricsOf(view)) {
+    if (metric.kind === 'summary') yield* partsOf(metric.name, metric.summary);
+    else yield [metric.name, metric.value];
+  }
+}
+
+function* partsOf(name: string, summary: Summary): IterableIterator<readonly [string, number | Decimal]> {
+  yield [`avg_${name}`, new Decimal(summary.average)];
+  yield [`min_${name}`, summary.min];
+  yield [`max_${name}`, summary.max];
+  yield [`cnt_${name}`, summary.count];
+  yield [`sum_${name}`, summary.sum];
+  if (!summary.hasPercentiles) return;
+  yield [`p50_${name}`, summary.percentile(0.5)];
+  yield [`p95_${name}`, summary.percentile(0.95)];
+  yield [`p99_${name}`, summary.percentile(0.99)];
+  yield [`p999_${name}`, summary.percentile(0.999)];
+}

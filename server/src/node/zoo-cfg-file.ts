@@ -1,0 +1,23 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { ConfigError, type ParsedZooCfg, parseZooCfg, propertiesOfJvmFlags } from '../config.ts';
+import { PidFile } from './pid-file.ts';
+
+/** Reads a zoo.cfg, and the system properties in JVMFLAGS and SERVER_JVMFLAGS. @throws ConfigError */
+export async function readZooCfg(file: string): Promise<ParsedZooCfg> {
+  let text: string;
+  try {
+    text = await readFile(file, 'utf8');
+  } catch (cause) {
+    throw new ConfigError(`${file}: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
+  }
+  const flags = `${process.env.SERVER_JVMFLAGS ?? ''} ${process.env.JVMFLAGS ?? ''}`;
+  return parseZooCfg(text, { file, properties: propertiesOfJvmFlags(flags) });
+}
+
+/** In the data folder, or where ZOOPIDFILE says. */
+export const pidFileOf = ({ config }: ParsedZooCfg): PidFile =>
+  new PidFile(process.env.ZOOPIDFILE ?? join(config.dataDir, 'zookeeper_server.pid'));
+
+/** Where a server in the background writes its run log: in ZOO_LOG_DIR, or in the working folder. */
+export const outputFile = (): string => join(process.env.ZOO_LOG_DIR ?? '.', 'zookeeper.out');

@@ -1,0 +1,195 @@
+import { counterOf, epochOf, JuteReader, type Txn, toHex, txn, ZERO_ZXID, type Zxid } from 'zookeeper-protocol-ts';
+import type { Disk, Done } from '../ports.ts';
+import { inOrder, onFile, type Step } from './steps.ts';
+import { StorageError } from './storage-error.ts';
+import { readSyncedMark, SYNCED_MARK_NAME, type Synced } from './synced-mark.ts';
+import { zxidOfLogName } from './txn-log-format.ts';
+import { readTxnLog, type TxnLogEntry } from './txn-log-reader.ts';
+
+/** What the logs are replayed into. */
+export interface Replay {
+  /** Applies the next transaction. Its buffers are views of a chunk of the file: what is kept must be copied. */
+  apply(txn: Txn): void;
+}
+
+/** What comes before the first transaction that is replayed. */
+export type ReplayStart =
+  /** A snapshot of that zxid. */
+  | { readonly kind: 'snapshot'; readonly zxid: Zxid }
+  /** Nothing: the logs must have the history from its beginning. */
+  | { readonly kind: 'beginning' }
+  /** Nothing, and the logs are trusted to begin where they do (`snapshot.trust.empty`). */
+  | { readonly kind: 'trust' };
+
+/** Remains of a write that a crash cut short: nothing that was ever acknowledged. */
+export interface TornTail {
+  readonly file: string;
+  /** The size that the file should have. */
+  readonly offset: number;
+  readonly problem: string;
+}
+
+export interface Replayed {
+  /** The last transaction of the history, in the logs or before them; 0 if there is none. */
+  readonly lastZxid: Zxid;
+  /** How many were replayed. */
+  readonly transactions: number;
+  /** The logs that were read and hold transactions, in order. */
+  readonly files: readonly string[];
+  readonly tornTails: readonly TornTail[];
+  /** Logs without a single transaction, as a crash right after a roll leaves them. */
+  readonly emptyFiles: readonly string[];
+}
+
+/**
+ * Replays the logs of a folder in zxid order, from behind a snapshot on. Changes nothing on the disk, see {@link repairLogs}.
+ *
+ * What must hold of the history: zxids rise, without gaps within an epoch, and an epoch starts at counter 1 (LOG-2); it reaches
+ * as far as the folder's mark says that it was durable. What stands in the logs up to the snapshot's zxid doesn't matter.
+ *
+ * @throws StorageError where it doesn't hold: serving a part of the history would be serving guesses
+ */
+export function replayLogs(disk: Disk, start: ReplayStart, database: Replay): Replayed {
+  const names = logsInOrder(disk.list());
+  const mark = readSyncedMark(disk);
+  const history = new History(start, database);
+  const files: string[] = [];
+  const tornTails: TornTail[] = [];
+  const emptyFiles: string[] = [];
+  for (const name of start.kind === 'snapshot' ? logsFrom(names, start.zxid) : names) {
+    const before = history.entries;
+    const tornTail = replayFile(disk, name, mark, history);
+    if (history.entries === before) {
+      emptyFiles.push(name);
+    } else {
+      files.push(name);
+      if (tornTail !== undefined) tornTails.push(tornTail);
+    }
+  }
+  if (mark !== undefined && history.last < mark.zxid) throw lost(mark, history.last, disk.name);
+  return { lastZxid: history.last, transactions: history.transactions, files, tornTails, emptyFiles };
+}
+
+/** The logs among some files, oldest first. */
+export function logsInOrder(names: readonly string[]): string[] {
+  const logs: { name: string; zxid: Zxid }[] = [];
+  for (const name of names) {
+    const zxid = zxidOfLogName(name);
+    if (zxid !== undefined) logs.push({ name, zxid });
+  }
+  return logs.sort((a, b) => (a.zxid < b.zxid ? -1 : 1)).map((log) => log.name);
+}
+
+/** Of logs in order, those that may have a transaction behind `zxid`: the last one that starts at it or before, and all later. */
+export function logsFrom(logs: readonly string[], zxid: Zxid): string[] {
+  const first = logs.findLastIndex((name) => (zxidOfLogName(name) ?? ZERO_ZXID) <= zxid);
+  return logs.slice(Math.max(first, 0));
+}
+
+/**
+ * Repairs what a replay found: torn ends are cut off, empty logs removed, and what was read is made durable, because after a
+ * crash of the process alone it may only be in the operating system's memory. Nothing may be appended, and nothing that was
+ * read may be shown to anyone, before `done`, which is never called within the call.
+ */
+export function repairLogs(disk: Disk, { files, tornTails, emptyFiles }: Replayed, done: Done): void {
+  const steps: Step[] = [(next) => disk.syncDirectory(next)];
+  for (const { file, offset } of tornTails)
+    steps.push(onFile(disk, file, (opened, next) => opened.truncate(offset, next)));
+  // Files before the last one were synced before the next one was begun.
+  const changed = new Set([...tornTails.map((tail) => tail.file), ...files.slice(-1)]);
+  for (const file of changed) steps.push(onFile(disk, file, (opened, next) => opened.sync(next)));
+  for (const file of emptyFiles) steps.push((next) => disk.remove(file, next));
+  if (emptyFiles.length > 0) steps.push((next) => disk.syncDirectory(next));
+  inOrder(steps, done);
+}
+
+function replayFile(disk: Disk, name: string, mark: Synced | undefined, history: History): TornTail | undefined {
+  const file = disk.open(name);
+  try {
+    const entries = readTxnLog(file, name, { synced: mark?.log === zxidOfLogName(name) ? mark?.zxid : undefined });
+    for (;;) {
+      const next = entries.next();
+      if (next.done !== true) history.replay(next.value, name);
+      else return next.value.kind === 'torn' ? { file: name, ...next.value } : undefined;
+    }
+  } finally {
+    file.close();
+  }
+}
+
+const lost = (mark: Synced, last: Zxid, folder: string): StorageError =>
+  new StorageError(
+    'LOG_DAMAGED',
+    `the logs end at zxid ${toHex(last)}, but transactions up to ${toHex(mark.zxid)} were durable: a log is cut, or missing ` +
+      `(without the file ${SYNCED_MARK_NAME} nobody would know)`,
+    { file: folder, zxid: last },
+  );
+
+/** The transactions replayed so far, and the rules for the next one. */
+class History {
+  /** 0 before the first. */
+  last: Zxid;
+  transactions = 0;
+  /** Replayed, and passed over because the snapshot has them. */
+  entries = 0;
+  readonly #start: ReplayStart;
+  readonly #database: Replay;
+  /** The file that the last transaction came from. */
+  #file: string | undefined;
+
+  constructor(start: ReplayStart, database: Replay) {
+    this.#start = start;
+    this.#database = database;
+    this.last = start.kind === 'snapshot' ? start.zxid : ZERO_ZXID;
+  }
+
+  replay(entry: TxnLogEntry, file: string): void {
+    const place = { file, offset: entry.offset, zxid: this.last };
+    if (file !== this.#file && entry.zxid !== zxidOfLogName(file)) {
+      throw new StorageError(
+        'LOG_GAP',
+        `the log starts with zxid ${toHex(entry.zxid)}, not with that of its name`,
+        place,
+      );
+    }
+    this.#file = file;
+    this.entries++;
+    if (this.#start.kind === 'snapshot' && entry.zxid <= this.#start.zxid) return;
+    if (this.transactions > 0) this.#requireSuccessor(entry.zxid, place);
+    else this.#requireStart(entry.zxid, file);
+    this.#database.apply(decode(entry, place));
+    this.last = entry.zxid;
+    this.transactions++;
+  }
+
+  #requireStart(zxid: Zxid, file: string): void {
+    if (this.#start.kind === 'trust' || this.#follows(zxid)) return;
+    const missing =
+      this.#start.kind === 'snapshot'
+        ? `the newest snapshot that can be used is of zxid ${toHex(this.last)}: transactions are missing between them`
+        : 'there is no snapshot that comes before them';
+    throw new StorageError('SNAPSHOT_NEEDED', `the logs start at zxid ${toHex(zxid)}, and ${missing}`, { file });
+  }
+
+  #requireSuccessor(zxid: Zxid, place: { file: string; offset: number; zxid: Zxid }): void {
+    if (this.#follows(zxid)) return;
+    const what = zxid > this.last ? 'transactions are missing' : 'transactions are in the wrong order';
+    throw new StorageError('LOG_GAP', `${what}: zxid ${toHex(zxid)} comes after ${toHex(this.last)}`, place);
+  }
+
+  #follows(zxid: Zxid): boolean {
+    if (zxid === this.last + 1n) return true;
+    // Without a snapshot, only the transaction 1 is certain to be the first: an epoch may have had one before.
+    const known = this.#start.kind === 'snapshot' || this.transactions > 0;
+    return known && zxid > this.last && epochOf(zxid) !== epochOf(this.last) && counterOf(zxid) === 1;
+  }
+}
+
+function decode(entry: TxnLogEntry, place: { file: string; offset: number; zxid: Zxid }): Txn {
+  try {
+    return txn.read(new JuteReader(entry.bytes));
+  } catch (cause) {
+    const what = `transaction ${toHex(entry.zxid)} can't be decoded, although its checksum is right`;
+    throw new StorageError('LOG_UNREADABLE', what, { ...place, cause });
+  }
+}
