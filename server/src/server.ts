@@ -28,6 +28,7 @@ import type { ServerView } from './admin/server-view.ts';
 import type { ServerConfig } from './config.ts';
 import { ClientConnection, type ConnectionOwner } from './connection/client-connection.ts';
 import { ConnectionMemory } from './connection/connection-memory.ts';
+import { Connections } from './connection/connections.ts';
 import { Refusals } from './connection/refusals.ts';
 import { type Applied, type Change, Database } from './database.ts';
 import { Ensemble } from './ensemble.ts';
@@ -58,10 +59,10 @@ import { SessionRequests } from './request/session-requests.ts';
 import { setWatches } from './request/set-watches.ts';
 import { firstSessionId, isPasswordOf, nextSessionId, passwordOf } from './session/session-id.ts';
 import { SessionTracker } from './session/session-tracker.ts';
-import { type Recovered, recover } from './storage/recovery.ts';
+import { type OpeningOptions, openStorage } from './storage/opening.ts';
 import type { Gzip } from './storage/snapshot-format.ts';
 import { SnapshotSchedule } from './storage/snapshot-schedule.ts';
-import { Snapshots } from './storage/snapshots.ts';
+import type { Snapshots } from './storage/snapshots.ts';
 import { TxnLog } from './storage/txn-log.ts';
 import { dueForRemoval } from './tree/expiring-znodes.ts';
 import { isAllowed } from './tree/permissions.ts';
@@ -144,13 +145,9 @@ export class Server implements ConnectionOwner {
   readonly #syncs = new Map<number, ClientRequest<ClientConnection>>();
   #nextSync = 0;
 
-  readonly #connections = new Set<ClientConnection>();
-  /** Those without a session, oldest first, and until when they have to have one. */
-  readonly #sessionless = new Map<ClientConnection, Millis>();
-  readonly #connectionOf = new Map<SessionId, ClientConnection>();
+  readonly #connections: Connections;
   /** Connections whose session is being created. */
   readonly #joining = new Map<SessionId, ClientConnection>();
-  readonly #connectionsFrom = new Map<string, number>();
   readonly connectionMemory: ConnectionMemory;
   readonly #refusals: Refusals;
 
@@ -187,6 +184,7 @@ export class Server implements ConnectionOwner {
       bytes: snapshotLogBytes,
       random: options.random,
     });
+    this.#connections = new Connections(this.#config);
     this.connectionMemory = new ConnectionMemory(this.#config);
     this.#refusals = new Refusals(this.#runLog);
   }
@@ -207,7 +205,7 @@ export class Server implements ConnectionOwner {
       metrics: this.metrics,
       outstanding: this.#requests.outstanding,
       connections: this.#connections,
-      sessionless: this.#sessionless,
+      sessionless: this.#connections.sessionless,
       sessionDeadlines: this.#sessions.deadlines(),
       watches: {
         total: watches.counts.watches,
@@ -238,73 +236,43 @@ export class Server implements ConnectionOwner {
   start(started: Started): void {
     assert(this.#status.kind === 'new', 'SERVER-1: a server is started once');
     this.#status = { kind: 'recovering' };
-    const { logDisk, snapshotDisk = logDisk, gzip } = this.#options;
-    const { digestEnabled: checkDigest, trustEmptySnapshot: trustEmpty } = this.#config;
     const start = this.#clock.now();
-    recover({ logDisk, snapshotDisk, gzip, checkDigest, trustEmpty }, (outcome) => {
+    openStorage(this.#openingOptions(), (outcome) => {
       if (this.#status.kind !== 'recovering') return;
       if ('error' in outcome) {
         this.#status = { kind: 'stopped' };
         started(outcome);
         return;
       }
+      const { database, snapshots, recovered } = outcome;
       this.metrics.summaries.dbinittime.record(this.#clock.now() - start);
-      this.metrics.summaries.startup_txns_loaded.record(outcome.recovered.transactions);
-      this.#database = outcome.database;
-      this.#changes = new OutstandingChanges(this.#database.tree);
-      this.#tellRecovery(outcome.recovered);
-      this.#beginWithSnapshot(outcome.recovered, started);
+      this.metrics.summaries.startup_txns_loaded.record(recovered.transactions);
+      this.#database = database;
+      this.#changes = new OutstandingChanges(database.tree);
+      if (recovered.snapshot === undefined && recovered.transactions === 0) {
+        this.#snapshotTakenAt = this.#clock.wallTime();
+      }
+      this.#serve(snapshots, started);
+      // What was replayed need not be replayed again.
+      if (recovered.transactions > 0) this.#takeSnapshot(snapshots);
     });
   }
 
-  #tellRecovery({ snapshot, unusableSnapshots, unfinishedSnapshots, ...replayed }: Recovered): void {
-    const { transactions, files, tornTails, emptyFiles, lastZxid } = replayed;
-    for (const { file, problem } of unusableSnapshots) this.#runLog.warn(`${file} can't be used: ${problem}`);
-    for (const file of unfinishedSnapshots) this.#runLog.info(`${file} was never finished: removed`);
-    for (const { file, offset, problem } of tornTails) {
-      this.#runLog.warn(`${file} ends in the remains of an unfinished write: cut at byte ${offset} (${problem})`);
-    }
-    for (const file of emptyFiles) this.#runLog.warn(`${file} holds no transaction: removed`);
-    if (this.#database.digestMismatches > 0) {
-      this.#runLog.warn(
-        `${this.#database.digestMismatches} transactions have the digest of another tree than this one`,
-      );
-    }
-    for (const sessionId of this.#database.deleteOrphans()) {
-      this.#runLog.warn(`session ${toHex(sessionId)} is long over: its ephemerals are deleted`);
-    }
-    if (snapshot === undefined && files.length === 0) return;
-    const from = snapshot === undefined ? '' : `${snapshot.name} and `;
-    this.#runLog.info(
-      `recovered ${from}${transactions} transactions from ${files.length} logs, up to zxid ${toHex(lastZxid)}`,
-    );
-  }
-
-  /** An empty folder gets its first snapshot before anything is served: without one, logs may not be the whole history. */
-  #beginWithSnapshot({ snapshot, transactions }: Recovered, started: Started): void {
+  #openingOptions(): OpeningOptions {
     const { logDisk, snapshotDisk = logDisk, gzip, runLog } = this.#options;
-    const { snapshotCompression, digestEnabled: withDigest, serializeLastZxid: withLastZxid } = this.#config;
-    const snapshots = new Snapshots({
+    const config = this.#config;
+    return {
       logDisk,
       snapshotDisk,
-      gzip: snapshotCompression === 'gz' ? gzip : undefined,
-      withDigest,
-      withLastZxid,
-      retained: this.#config.snapshotRetainCount,
-      recoveredFrom: snapshot?.zxid,
+      gzip,
       runLog,
-    });
-    if (snapshot !== undefined || transactions > 0) {
-      this.#serve(snapshots, started);
-      if (transactions > 0) this.#takeSnapshot(snapshots);
-      return;
-    }
-    this.#takeSnapshot(snapshots, (error) => {
-      if (this.#status.kind !== 'recovering') return;
-      if (error === null) return this.#serve(snapshots, started);
-      this.#status = { kind: 'stopped' };
-      started({ error });
-    });
+      compress: config.snapshotCompression === 'gz',
+      checkDigest: config.digestEnabled,
+      trustEmpty: config.trustEmptySnapshot,
+      withDigest: config.digestEnabled,
+      withLastZxid: config.serializeLastZxid,
+      retained: config.snapshotRetainCount,
+    };
   }
 
   #serve(snapshots: Snapshots, started: Started): void {
@@ -357,7 +325,7 @@ export class Server implements ConnectionOwner {
       return;
     }
     status.listener.close();
-    for (const connection of [...this.#connections]) connection.close('the server stops');
+    this.#connections.close('the server stops');
     this.#clock.setAlarm(Number.POSITIVE_INFINITY, () => undefined);
     status.log.close((error) => status.snapshots.close(() => closed(error)));
   }
@@ -366,25 +334,15 @@ export class Server implements ConnectionOwner {
 
   #onStream(stream: Stream): ClientConnection | undefined {
     if (this.#status.kind !== 'serving') return undefined;
-    const from = stream.remote.host;
-    const count = (this.#connectionsFrom.get(from) ?? 0) + 1;
-    const { maxClientCnxns, maxCnxns } = this.#config;
-    if (maxClientCnxns > 0 && count > maxClientCnxns) {
-      const reason = `too many connections from ${from}: ${maxClientCnxns} are allowed (maxClientCnxns)`;
-      this.#refusals.refused('maxClientCnxns', reason, this.#clock.now());
+    const now = this.#clock.now();
+    const tooMany = this.#connections.tooMany(stream.remote.host);
+    if (tooMany !== undefined) {
+      this.#refusals.refused(tooMany.limit, tooMany.reason, now);
       this.metrics.counters.connection_rejected++;
       return undefined;
     }
-    if (maxCnxns > 0 && this.#connections.size >= maxCnxns) {
-      const reason = `too many connections, one from ${from} is refused: ${maxCnxns} are allowed (maxCnxns)`;
-      this.#refusals.refused('maxCnxns', reason, this.#clock.now());
-      this.metrics.counters.connection_rejected++;
-      return undefined;
-    }
-    this.#connectionsFrom.set(from, count);
     const connection = new ClientConnection(this, stream, this.#config);
-    this.#connections.add(connection);
-    this.#sessionless.set(connection, this.#clock.now() + this.#config.sessionlessTimeoutMs);
+    this.#connections.add(connection, now);
     this.#setAlarm();
     return connection;
   }
@@ -450,15 +408,9 @@ export class Server implements ConnectionOwner {
 
   onClosed(connection: ClientConnection, sessionId: SessionId, reason: string): void {
     this.#runLog.info(`connection of ${connection.remote} ended: ${reason}`);
-    this.#connections.delete(connection);
-    this.#sessionless.delete(connection);
+    this.#connections.remove(connection, sessionId);
     this.#written.delete(connection);
     this.#watches.removeWatcher(connection);
-    const from = connection.remoteHost;
-    const count = (this.#connectionsFrom.get(from) ?? 1) - 1;
-    if (count === 0) this.#connectionsFrom.delete(from);
-    else this.#connectionsFrom.set(from, count);
-    if (this.#connectionOf.get(sessionId) === connection) this.#connectionOf.delete(sessionId);
   }
 
   #askForTurn(): void {
@@ -487,7 +439,7 @@ export class Server implements ConnectionOwner {
       status.listener.close();
       status.snapshots.close(() => undefined);
     }
-    for (const connection of [...this.#connections]) connection.close('the server has failed');
+    this.#connections.close('the server has failed');
     this.#options.onFailure(error);
   }
 
@@ -527,18 +479,7 @@ export class Server implements ConnectionOwner {
       this.#written.delete(connection);
       connection.flush();
     }
-    while (this.connectionMemory.isOutboundOver) this.#cutOffSlowest();
-  }
-
-  #cutOffSlowest(): void {
-    let slowest: ClientConnection | undefined;
-    for (const connection of this.#connections) {
-      if (connection.queuedBytes > (slowest?.queuedBytes ?? 0)) slowest = connection;
-    }
-    assert(slowest !== undefined, 'MEM-1: bytes are queued for a connection');
-    slowest.cutOff(
-      `it does not read: ${slowest.queuedBytes} bytes wait for it, and too many for all connections together`,
-    );
+    while (this.connectionMemory.isOutboundOver) this.#connections.cutOffSlowest();
   }
 
   #perform(outputs: readonly Output[]): void {
@@ -847,7 +788,7 @@ export class Server implements ConnectionOwner {
     const sessionId = this.#nextSessionId;
     this.#nextSessionId = nextSessionId(sessionId);
     this.#sessions.add(sessionId, timeoutMs, this.#clock.now());
-    this.#sessionless.delete(connection);
+    this.#connections.hasAsked(connection);
     this.#joining.set(sessionId, connection);
     this.#ask(OpCode.createSession, sessionId, (writer) => writer.writeInt(timeoutMs));
   }
@@ -872,22 +813,22 @@ export class Server implements ConnectionOwner {
       connection.refuse();
       return;
     }
-    this.#connectionOf.get(sessionId)?.close(`session ${toHex(sessionId)} has moved to another connection`);
+    this.#connections.of(sessionId)?.close(`session ${toHex(sessionId)} has moved to another connection`);
     this.#sessions.add(sessionId, timeoutMs, this.#clock.now());
-    this.#sessionless.delete(connection);
+    this.#connections.hasAsked(connection);
     this.#join(connection, sessionId, timeoutMs);
     this.#runLog.info(`session ${toHex(sessionId)} continued for ${connection.remote}, timeout ${timeoutMs} ms`);
   }
 
   #join(connection: ClientConnection, sessionId: SessionId, timeoutMs: number): void {
-    this.#connectionOf.set(sessionId, connection);
+    this.#connections.serve(sessionId, connection);
     connection.establish({ sessionId, timeoutMs, password: passwordOf(sessionId) });
   }
 
   #sessionClosed(request: Request<ClientConnection>): void {
     const { sessionId } = request;
     this.#sessions.remove(sessionId);
-    const connection = this.#connectionOf.get(sessionId);
+    const connection = this.#connections.of(sessionId);
     if (isFromClient(request)) {
       this.#answer(request);
       this.#complete(request);
@@ -915,9 +856,8 @@ export class Server implements ConnectionOwner {
   }
 
   #nextDeadline(): Millis {
-    const at = Math.min(this.#sessions.nextDeadline(), this.#nextContainerCheck, this.#nextPurge);
-    for (const deadline of this.#sessionless.values()) return Math.min(at, deadline);
-    return at;
+    const sessions = Math.min(this.#sessions.nextDeadline(), this.#connections.nextDeadline());
+    return Math.min(sessions, this.#nextContainerCheck, this.#nextPurge);
   }
 
   #wake(): void {
@@ -954,8 +894,7 @@ export class Server implements ConnectionOwner {
   }
 
   #endSessionlessConnections(now: Millis): void {
-    for (const [connection, deadline] of this.#sessionless) {
-      if (deadline > now) return;
+    for (const connection of this.#connections.overdue(now)) {
       this.metrics.counters.sessionless_connections_expired++;
       connection.close(`no session within ${this.#config.sessionlessTimeoutMs} ms`);
     }

@@ -28,7 +28,7 @@ export interface ServerView {
   readonly metrics: ServerMetrics;
   /** Requests that wait for their outcome, or behind one that does. */
   readonly outstanding: number;
-  readonly connections: ReadonlySet<ConnectionView>;
+  readonly connections: Iterable<ConnectionView> & { readonly size: number };
   /** Connections without a session, and until when they have to have one. The others end with their sessions. */
   readonly sessionless: ReadonlyMap<ConnectionView, Millis>;
   /** When sessions end unless they are heard of, earliest first, on the monotonic clock. */
