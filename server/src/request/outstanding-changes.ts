@@ -110,3 +110,22 @@ export const created = (
 
 /** Whether an outlook is that of an ephemeral, which can't have children. */
 export const isEphemeralOutlook = (outlook: ZnodeOutlook): boolean => isEphemeralOwner(outlook.owner);
+
+/** What a change leaves as it was is left out. */
+export type OutlookChange = Partial<Omit<ZnodeOutlook, 'path' | 'owner'>>;
+
+/**
+ * The outlook of a znode that is changed. Every outlook is made with the same fields in the same order, here as above: writes
+ * go through several of them, and objects of one shape are made and read fastest.
+ */
+export const changed = (outlook: ZnodeOutlook, change: OutlookChange): ZnodeOutlook => ({
+  path: outlook.path,
+  exists: change.exists ?? outlook.exists,
+  version: change.version ?? outlook.version,
+  cversion: change.cversion ?? outlook.cversion,
+  aversion: change.aversion ?? outlook.aversion,
+  numChildren: change.numChildren ?? outlook.numChildren,
+  owner: outlook.owner,
+  acl: change.acl ?? outlook.acl,
+  dataLength: change.dataLength ?? outlook.dataLength,
+});

@@ -10,6 +10,7 @@ import {
 } from 'zookeeper-protocol-ts';
 import { fixupAcl } from '../tree/permissions.ts';
 import { ANY_VERSION, mayDo, type Outlook, principalOf, type Refusal } from './outlook.ts';
+import { changed } from './outstanding-changes.ts';
 import type { Request } from './request.ts';
 
 /** Writes to a znode that exists. Each order of checks is the original's, and visible in the codes. */
@@ -32,7 +33,7 @@ export function prepareSetData(
   }
   if (version !== ANY_VERSION && version !== node.version) return { refused: ErrorCode.BAD_VERSION };
   const next = (node.version + 1) | 0;
-  changes.put(zxid, { ...node, version: next, dataLength });
+  changes.put(zxid, changed(node, { version: next, dataLength }));
   return { type: OpCode.setData, path, data, version: next };
 }
 
@@ -51,7 +52,7 @@ export function prepareSetAcl(
   if (!mayDo(request, node, Permission.ADMIN)) return { refused: ErrorCode.NO_AUTH };
   if (version !== ANY_VERSION && version !== node.aversion) return { refused: ErrorCode.BAD_VERSION };
   const next = (node.aversion + 1) | 0;
-  changes.put(zxid, { ...node, acl: fixed, aversion: next });
+  changes.put(zxid, changed(node, { acl: fixed, aversion: next }));
   return { type: OpCode.setACL, path, acl: fixed, version: next };
 }
 

@@ -17,7 +17,7 @@ import {
 import { CONTAINER_OWNER, NO_OWNER, TTL_MS_MAX, ttlOwner } from '../tree/owner.ts';
 import { fixupAcl } from '../tree/permissions.ts';
 import { mayDo, type Outlook, principalOf, type Refusal } from './outlook.ts';
-import { created, isEphemeralOutlook } from './outstanding-changes.ts';
+import { changed, created, isEphemeralOutlook } from './outstanding-changes.ts';
 import type { Request } from './request.ts';
 
 /** The operations that create a znode; they differ in what the flags may be, and in the transaction. */
@@ -59,7 +59,7 @@ export function prepareCreate(
   const parentCversion = (parent.cversion + 1) | 0;
   const added = { path, data, acl, parentCversion };
   const ephemeral = isEphemeral(flags) && type !== OpCode.createContainer;
-  changes.put(zxid, { ...parent, cversion: parentCversion, numChildren: parent.numChildren + 1 });
+  changes.put(zxid, changed(parent, { cversion: parentCversion, numChildren: parent.numChildren + 1 }));
   changes.put(zxid, created(path, { owner: ownerOf(request, type, ephemeral, ttlMs), acl, dataLength: bytes }));
   if (type === OpCode.createContainer) return { type, ...added };
   // Only createTTL has one, and it always has one.

@@ -10,7 +10,7 @@ import {
 } from 'zookeeper-protocol-ts';
 import { CONTAINER_OWNER, ttlOf } from '../tree/owner.ts';
 import { ANY_VERSION, mayDo, type Outlook, type Refusal } from './outlook.ts';
-import type { OutstandingChanges, ZnodeOutlook } from './outstanding-changes.ts';
+import { changed, type OutstandingChanges, type ZnodeOutlook } from './outstanding-changes.ts';
 import type { Request } from './request.ts';
 
 /** Znodes that are part of every tree. */
@@ -58,6 +58,6 @@ export function prepareCloseSession(sessionId: SessionId, { zxid, changes }: Out
 }
 
 function putDeleted(zxid: Zxid, parent: ZnodeOutlook, node: ZnodeOutlook, changes: OutstandingChanges): void {
-  changes.put(zxid, { ...parent, numChildren: parent.numChildren - 1 });
-  changes.put(zxid, { ...node, exists: false });
+  changes.put(zxid, changed(parent, { numChildren: parent.numChildren - 1 }));
+  changes.put(zxid, changed(node, { exists: false }));
 }
