@@ -39,7 +39,6 @@ import type {
   Clock,
   Closeable,
   Disk,
-  Done,
   Hash,
   Machine,
   Millis,
@@ -245,13 +244,13 @@ export class Server implements ConnectionOwner {
         return;
       }
       const { database, snapshots, recovered } = outcome;
-      this.metrics.summaries.dbinittime.record(this.#clock.now() - start);
+      const tookMs = this.#clock.now() - start;
+      this.metrics.summaries.dbinittime.record(tookMs);
       this.metrics.summaries.startup_txns_loaded.record(recovered.transactions);
       this.#database = database;
       this.#changes = new OutstandingChanges(database.tree);
-      if (recovered.snapshot === undefined && recovered.transactions === 0) {
-        this.#snapshotTakenAt = this.#clock.wallTime();
-      }
+      // An empty folder has got its first snapshot, and nothing else was to be done.
+      if (recovered.snapshot === undefined && recovered.transactions === 0) this.#tookSnapshot(tookMs);
       this.#serve(snapshots, started);
       // What was replayed need not be replayed again.
       if (recovered.transactions > 0) this.#takeSnapshot(snapshots);
@@ -506,15 +505,16 @@ export class Server implements ConnectionOwner {
     this.#takeSnapshot(snapshots);
   }
 
-  #takeSnapshot(snapshots: Snapshots, done: Done = () => undefined): void {
+  #takeSnapshot(snapshots: Snapshots): void {
     const start = this.#clock.now();
     snapshots.take(this.#database, (error) => {
-      if (error === null) {
-        this.metrics.summaries.snapshottime.record(this.#clock.now() - start);
-        this.#snapshotTakenAt = this.#clock.wallTime();
-      }
-      done(error);
+      if (error === null) this.#tookSnapshot(this.#clock.now() - start);
     });
+  }
+
+  #tookSnapshot(ms: Millis): void {
+    this.metrics.summaries.snapshottime.record(ms);
+    this.#snapshotTakenAt = this.#clock.wallTime();
   }
 
   #onSlowSync(ms: Millis, fileBytes: number): void {

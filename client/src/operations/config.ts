@@ -1,10 +1,10 @@
 /** The configuration of the ensemble: read and changed (Curator's `GetConfigBuilder`, `ReconfigBuilder`). No namespace applies. */
 import { WatcherType } from 'zookeeper-protocol-ts';
-import type { Watcher } from '../watch/watch-registry.ts';
 import { CONFIG_PATH } from '../zookeeper.ts';
 import type { ReconfigOptions as Reconfiguration } from '../zookeeper-arguments.ts';
 import type { ZnodeData } from './get-data.ts';
 import type { OperationScope } from './operation-scope.ts';
+import { ReadBuilder } from './read-builder.ts';
 import { type ReadOptions, readZnode } from './read-options.ts';
 
 /** The text of the configuration, and its `Stat`. */
@@ -28,41 +28,21 @@ export async function reconfigEnsemble(scope: OperationScope, options: ReconfigO
 }
 
 /** Fluent form of {@link ReadOptions} for the configuration; `forEnsemble` does it. */
-export class GetConfigBuilder<Result = Buffer> {
-  readonly #scope: OperationScope;
+export class GetConfigBuilder<Result = Buffer> extends ReadBuilder<ReadOptions> {
   readonly #toResult: (read: ZnodeData) => Result;
-  #options: ReadOptions;
 
   constructor(scope: OperationScope, toResult: (read: ZnodeData) => Result, options: ReadOptions = {}) {
-    this.#scope = scope;
+    super(scope, options);
     this.#toResult = toResult;
-    this.#options = options;
-  }
-
-  watched(): this {
-    return this.#with({ watched: true });
-  }
-
-  usingWatcher(watcher: Watcher): this {
-    return this.#with({ watcher });
-  }
-
-  withSignal(signal: AbortSignal): this {
-    return this.#with({ signal });
   }
 
   /** `forEnsemble` then resolves to the `Stat` as well. */
   storingStat(): GetConfigBuilder<ZnodeData> {
-    return new GetConfigBuilder(this.#scope, (read) => read, this.#options);
+    return new GetConfigBuilder(this.scope, (read) => read, this.options);
   }
 
   async forEnsemble(): Promise<Result> {
-    return this.#toResult(await getEnsembleConfig(this.#scope, this.#options));
-  }
-
-  #with(options: ReadOptions): this {
-    this.#options = { ...this.#options, ...options };
-    return this;
+    return this.#toResult(await getEnsembleConfig(this.scope, this.options));
   }
 }
 

@@ -1,9 +1,9 @@
 /** exists: whether there is a znode (Curator's `ExistsBuilder`, `checkExists()`). */
 import { type Acl, parentOf, type Stat, WatcherType } from 'zookeeper-protocol-ts';
-import type { Watcher } from '../watch/watch-registry.ts';
 import { aclFor } from './acl-provider.ts';
 import { createPath } from './create-path.ts';
 import type { OperationScope } from './operation-scope.ts';
+import { ReadBuilder } from './read-builder.ts';
 import { type ReadOptions, readZnode } from './read-options.ts';
 
 /** How to look for a znode. */
@@ -37,46 +37,26 @@ export async function existsZnode(
 }
 
 /** Fluent form of {@link ExistsOptions}; `forPath` does it. */
-export class ExistsBuilder {
-  readonly #scope: OperationScope;
-  #options: ExistsOptions = {};
-
+export class ExistsBuilder extends ReadBuilder<ExistsOptions> {
   constructor(scope: OperationScope) {
-    this.#scope = scope;
+    super(scope, {});
   }
 
   creatingParentsIfNeeded(): this {
-    return this.#with({ parents: true });
+    return this.with({ parents: true });
   }
 
   creatingParentContainersIfNeeded(): this {
-    return this.#with({ containers: true });
+    return this.with({ containers: true });
   }
 
   /** Of the parents that are made. */
   withACL(acl: readonly Acl[]): this {
-    return this.#with({ acl });
-  }
-
-  watched(): this {
-    return this.#with({ watched: true });
-  }
-
-  usingWatcher(watcher: Watcher): this {
-    return this.#with({ watcher });
-  }
-
-  withSignal(signal: AbortSignal): this {
-    return this.#with({ signal });
+    return this.with({ acl });
   }
 
   /** Resolves to the znode's `Stat`, or to undefined if there is none. */
   forPath(path: string): Promise<Stat | undefined> {
-    return existsZnode(this.#scope, path, this.#options);
-  }
-
-  #with(options: ExistsOptions): this {
-    this.#options = { ...this.#options, ...options };
-    return this;
+    return existsZnode(this.scope, path, this.options);
   }
 }

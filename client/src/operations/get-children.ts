@@ -1,7 +1,7 @@
 /** getChildren: the names of a znode's children (Curator's `GetChildrenBuilder`). */
 import { type Stat, WatcherType } from 'zookeeper-protocol-ts';
-import type { Watcher } from '../watch/watch-registry.ts';
 import type { OperationScope } from './operation-scope.ts';
+import { ReadBuilder } from './read-builder.ts';
 import { type ReadOptions, readZnode } from './read-options.ts';
 
 /** A znode's children and its own `Stat`, of the same moment. */
@@ -22,40 +22,20 @@ export async function getZnodeChildren(
 }
 
 /** Fluent form of {@link ReadOptions} for getChildren; `forPath` does it. */
-export class GetChildrenBuilder<Result = string[]> {
-  readonly #scope: OperationScope;
+export class GetChildrenBuilder<Result = string[]> extends ReadBuilder<ReadOptions> {
   readonly #toResult: (read: ZnodeChildren) => Result;
-  #options: ReadOptions;
 
   constructor(scope: OperationScope, toResult: (read: ZnodeChildren) => Result, options: ReadOptions = {}) {
-    this.#scope = scope;
+    super(scope, options);
     this.#toResult = toResult;
-    this.#options = options;
-  }
-
-  watched(): this {
-    return this.#with({ watched: true });
-  }
-
-  usingWatcher(watcher: Watcher): this {
-    return this.#with({ watcher });
-  }
-
-  withSignal(signal: AbortSignal): this {
-    return this.#with({ signal });
   }
 
   /** `forPath` then resolves to the znode's own `Stat` as well. */
   storingStat(): GetChildrenBuilder<ZnodeChildren> {
-    return new GetChildrenBuilder(this.#scope, (read) => read, this.#options);
+    return new GetChildrenBuilder(this.scope, (read) => read, this.options);
   }
 
   async forPath(path: string): Promise<Result> {
-    return this.#toResult(await getZnodeChildren(this.#scope, path, this.#options));
-  }
-
-  #with(options: ReadOptions): this {
-    this.#options = { ...this.#options, ...options };
-    return this;
+    return this.#toResult(await getZnodeChildren(this.scope, path, this.options));
   }
 }

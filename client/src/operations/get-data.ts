@@ -1,8 +1,8 @@
 /** getData: a znode's data (Curator's `GetDataBuilder`). */
 import { type Stat, WatcherType } from 'zookeeper-protocol-ts';
-import type { Watcher } from '../watch/watch-registry.ts';
 import { fromStored } from './compression.ts';
 import type { OperationScope } from './operation-scope.ts';
+import { ReadBuilder } from './read-builder.ts';
 import { type ReadOptions, readZnode } from './read-options.ts';
 
 /** A znode's data and `Stat`, of the same moment. */
@@ -30,48 +30,28 @@ export async function getZnodeData(scope: OperationScope, path: string, options:
 }
 
 /** Fluent form of {@link GetDataOptions}; `forPath` does it. */
-export class GetDataBuilder<Result = Buffer> {
-  readonly #scope: OperationScope;
+export class GetDataBuilder<Result = Buffer> extends ReadBuilder<GetDataOptions> {
   readonly #toResult: (read: ZnodeData) => Result;
-  #options: GetDataOptions;
 
   constructor(scope: OperationScope, toResult: (read: ZnodeData) => Result, options: GetDataOptions = {}) {
-    this.#scope = scope;
+    super(scope, options);
     this.#toResult = toResult;
-    this.#options = options;
   }
 
   decompressed(): this {
-    return this.#with({ decompressed: true });
+    return this.with({ decompressed: true });
   }
 
   undecompressed(): this {
-    return this.#with({ decompressed: false });
-  }
-
-  watched(): this {
-    return this.#with({ watched: true });
-  }
-
-  usingWatcher(watcher: Watcher): this {
-    return this.#with({ watcher });
-  }
-
-  withSignal(signal: AbortSignal): this {
-    return this.#with({ signal });
+    return this.with({ decompressed: false });
   }
 
   /** `forPath` then resolves to the znode's `Stat` as well. */
   storingStat(): GetDataBuilder<ZnodeData> {
-    return new GetDataBuilder(this.#scope, (read) => read, this.#options);
+    return new GetDataBuilder(this.scope, (read) => read, this.options);
   }
 
   async forPath(path: string): Promise<Result> {
-    return this.#toResult(await getZnodeData(this.#scope, path, this.#options));
-  }
-
-  #with(options: GetDataOptions): this {
-    this.#options = { ...this.#options, ...options };
-    return this;
+    return this.#toResult(await getZnodeData(this.scope, path, this.options));
   }
 }
