@@ -137,7 +137,7 @@ describe('Ownership', () => {
       const ownership = grant(client);
       const told = listen(ownership);
       client.clock.freeze(SESSION_TIMEOUT_MS);
-      return { ownership, told };
+      return { client, ownership, told };
     };
 
     it('isHeld() is false at once', () => {
@@ -166,11 +166,16 @@ describe('Ownership', () => {
       });
     });
 
-    it('what takes the signal finds it aborted', async () => {
-      const { ownership } = frozen();
-      expect(AbortSignal.any([ownership.signal]).aborted).toBe(true);
+    it('what takes the signal and looks at it finds it aborted', async () => {
       const { setTimeout: sleep } = await import('node:timers/promises');
       await expect(sleep(60_000, undefined, { signal: frozen().ownership.signal })).rejects.toThrow();
+    });
+
+    it('what is derived from it is aborted at the latest when the first overdue timer has run', async () => {
+      const { client, ownership } = frozen();
+      const derived = AbortSignal.any([ownership.signal]);
+      await client.clock.advance(0);
+      expect(derived.aborted).toBe(true);
     });
   });
 

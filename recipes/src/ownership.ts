@@ -231,7 +231,8 @@ export const whenEnded = ({ signal }: Ownership): Promise<void> =>
  * Without that, a signal is only as true as the last event that was dealt with. Take a holder that computes for longer than
  * its lease, or whose process is stopped for a while: when it runs again, its own code may come before our timer, which is
  * as overdue, and would read `aborted === false` long after another was granted the same thing. So this instance gets own
- * properties in front of those of `AbortSignal.prototype`, which whoever takes a signal reads before it begins to listen.
+ * properties in front of those of `AbortSignal.prototype`, which most of what takes a signal reads before it begins to listen.
+ * `AbortSignal.any` of later Nodes looks past them: what is derived learns of the end when our timer runs.
  */
 function askFirst(signal: AbortSignal, check: () => void): AbortSignal {
   const inherited = (name: 'aborted' | 'reason'): PropertyDescriptor => ({
