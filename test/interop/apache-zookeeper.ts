@@ -36,8 +36,24 @@ export interface ApacheZooKeeperOptions {
  */
 export function whyNoApacheZooKeeper(): string | undefined {
   const reason = findMissing();
-  if (reason !== undefined && process.env.INTEROP_REQUIRED !== undefined) throw new Error(reason);
+  refuseWhereRequired(reason);
   return reason;
+}
+
+/**
+ * Why a suite can't run for want of these files, or undefined if they are there. A reason is printed.
+ * @throws Error with that reason where INTEROP_REQUIRED says that they must be there
+ */
+export function whyNotWithout(suite: string, files: readonly string[]): string | undefined {
+  const file = files.find((each) => !existsSync(each));
+  const reason = file === undefined ? undefined : `${file} is missing`;
+  refuseWhereRequired(reason);
+  if (reason !== undefined) console.warn(`skipped, ${suite}: ${reason}`);
+  return reason;
+}
+
+function refuseWhereRequired(reason: string | undefined): void {
+  if (reason !== undefined && process.env.INTEROP_REQUIRED !== undefined) throw new Error(reason);
 }
 
 function findMissing(): string | undefined {

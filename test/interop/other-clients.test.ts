@@ -4,25 +4,21 @@
  */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync } from 'node:fs';
 import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { whyNoApacheZooKeeper } from './apache-zookeeper.ts';
+import { whyNoApacheZooKeeper, whyNotWithout } from './apache-zookeeper.ts';
 
 const interopDir = process.env.INTEROP_DIR ?? fileURLToPath(new URL('../../../shared/interop', import.meta.url));
 const command = fileURLToPath(new URL('../../server/bin/zkserver.js', import.meta.url));
 const SHELL_CLASS_PATH = '/usr/share/java/zookeeper.jar:/usr/share/java/slf4j-nop.jar';
 
-const whyNot =
-  whyNoApacheZooKeeper() ??
-  (existsSync('/usr/share/java/curator-recipes.jar') ? undefined : '/usr/share/java/curator-recipes.jar is missing');
-if (whyNot !== undefined) {
-  console.warn(`skipped, other clients on our server: ${whyNot}`);
-}
+const missing = whyNoApacheZooKeeper();
+if (missing !== undefined) console.warn(`skipped, other clients on our server: ${missing}`);
+const whyNot = missing ?? whyNotWithout('other clients on our server', ['/usr/share/java/curator-recipes.jar']);
 
 let folder: string;
 let server: ChildProcess;
@@ -246,37 +242,40 @@ describe.skipIf(whyNot !== undefined)('on our server', () => {
   });
 });
 
-describe.skipIf(!existsSync(C_CLIENT))('on our server, the C client', () => {
-  it('creates in every mode, lists, reads, sets and deletes, and sees its watches fire', async () => {
-    const said = await cShell(
-      'create /c',
-      'wexists /c',
-      'set /c hello',
-      'get /c',
-      'create +e /c/e',
-      'create +s /c/s-',
-      'create2 /c/two',
-      'create +c /c/container',
-      'ls /c',
-      'delete /c/e',
-      'sync /c',
-      'exists /gone',
-      'get /c/e',
-      'create /c',
-      'delete /c',
-    );
-    for (const name of ['/c', '/c/e', '/c/s-0000000001', '/c/two', '/c/container']) {
-      expect(said).toMatch(new RegExp(`rc = 0\\n\\tname = ${name}$`, 'm'));
-    }
-    expect(said).toContain('Watcher CHANGED_EVENT state = CONNECTED_STATE for path /c\n');
-    expect(said).toContain('Watcher CHILD_EVENT state = CONNECTED_STATE for path /c\n');
-    expect(said).toContain('/c: rc = 0\n value_len = 5\nhello\nStat:\n');
-    const [, listed = ''] = /\n\/c: rc = 0\n((?:\t\S+\n)+)/.exec(said) ?? [];
-    expect(listed.trim().split(/\s+/).sort()).toEqual(['container', 'e', 's-0000000001', 'two']);
-    expect(said).toContain('/c/e: rc = 0\n');
-    expect(said).toContain('Error -101 for /gone\n');
-    expect(said).toContain('/c/e: rc = -101\n');
-    expect(said).toMatch(/\[\/c\]: rc = -110$/m);
-    expect(said).toMatch(/^\/c: rc = -111$/m);
-  });
-});
+describe.skipIf(whyNotWithout('the C client on our server', [C_CLIENT]) !== undefined)(
+  'on our server, the C client',
+  () => {
+    it('creates in every mode, lists, reads, sets and deletes, and sees its watches fire', async () => {
+      const said = await cShell(
+        'create /c',
+        'wexists /c',
+        'set /c hello',
+        'get /c',
+        'create +e /c/e',
+        'create +s /c/s-',
+        'create2 /c/two',
+        'create +c /c/container',
+        'ls /c',
+        'delete /c/e',
+        'sync /c',
+        'exists /gone',
+        'get /c/e',
+        'create /c',
+        'delete /c',
+      );
+      for (const name of ['/c', '/c/e', '/c/s-0000000001', '/c/two', '/c/container']) {
+        expect(said).toMatch(new RegExp(`rc = 0\\n\\tname = ${name}$`, 'm'));
+      }
+      expect(said).toContain('Watcher CHANGED_EVENT state = CONNECTED_STATE for path /c\n');
+      expect(said).toContain('Watcher CHILD_EVENT state = CONNECTED_STATE for path /c\n');
+      expect(said).toContain('/c: rc = 0\n value_len = 5\nhello\nStat:\n');
+      const [, listed = ''] = /\n\/c: rc = 0\n((?:\t\S+\n)+)/.exec(said) ?? [];
+      expect(listed.trim().split(/\s+/).sort()).toEqual(['container', 'e', 's-0000000001', 'two']);
+      expect(said).toContain('/c/e: rc = 0\n');
+      expect(said).toContain('Error -101 for /gone\n');
+      expect(said).toContain('/c/e: rc = -101\n');
+      expect(said).toMatch(/\[\/c\]: rc = -110$/m);
+      expect(said).toMatch(/^\/c: rc = -111$/m);
+    });
+  },
+);

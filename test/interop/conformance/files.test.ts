@@ -76,7 +76,10 @@ async function leaveFiles(scenarios: readonly Scenario[], dataDir: string): Prom
 
 const all = [...requestScenarios, ...znodeScenarios, ...sessionScenarios, ...randomScenarios];
 
-describe.skipIf(whyNoApacheZooKeeper() !== undefined)('Apache ZooKeeper opens the files of our server', () => {
+const missing = whyNoApacheZooKeeper();
+if (missing !== undefined) console.warn(`skipped, Apache ZooKeeper on our files: ${missing}`);
+
+describe.skipIf(missing !== undefined)('Apache ZooKeeper opens the files of our server', () => {
   it('after a thousand writes of all kinds, and sees the same tree', async () => {
     const { ours, theirs } = await handOver(all);
     expect(ours.length).toBeGreaterThan(500);
