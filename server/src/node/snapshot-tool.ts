@@ -67,7 +67,10 @@ function printDetails(
   { print }: ToolOutput,
 ): void {
   print(`ZNode Details (count=${tree.nodeCount}):`);
+  // A fuzzy snapshot holds traces of transactions behind the one in its name: the latest of them counts, as in the original.
+  let lastZxid = zxid;
   for (const [node, path] of walk(tree)) {
+    for (const seen of [tree.mzxid(node), tree.pzxid(node)]) if (seen > lastZxid) lastZxid = seen;
     print('----');
     print(path);
     const stat = tree.stat(node);
@@ -89,7 +92,7 @@ function printDetails(
     print(`${padded(sessionId)}, ${timeoutMs}, ${tree.ephemeralsOf(sessionId).length}`);
   }
   print('----');
-  print(`Last zxid: ${toHex(zxid)}`);
+  print(`Last zxid: ${toHex(lastZxid)}`);
 }
 
 /** Depth first, names in order. */
