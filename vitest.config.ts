@@ -15,7 +15,8 @@ const alias = {
 
 const project = (name: string, include: string[], test: object = {}) => ({
   resolve: { alias },
-  test: { name, include, testTimeout: 20_000, hookTimeout: 60_000, ...test },
+  // A poll waits for something to come true: only the test's own time is a bound for that, on any machine.
+  test: { name, include, testTimeout: 20_000, hookTimeout: 60_000, expect: { poll: { timeout: 15_000 } }, ...test },
 });
 
 export default defineConfig({

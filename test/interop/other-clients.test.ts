@@ -82,6 +82,16 @@ async function peer(program: string, ...args: string[]): Promise<string> {
 const C_CLIENT = '/usr/lib/zookeeper/bin/cli_mt';
 
 /** Types commands into the shell of the C client, each when the one before has been answered, and returns what it says. */
+/** What the C client's shell prints last of a good answer, where that is not the line with the return code. */
+const LAST_LINES: Readonly<Record<string, string>> = {
+  create: '\\tname = ',
+  create2: 'ephemeralOwner = ',
+  exists: 'ephemeralOwner = ',
+  get: 'ephemeralOwner = ',
+  ls: 'time = ',
+  set: 'ephemeralOwner = ',
+};
+
 async function cShell(...typed: string[]): Promise<string> {
   const client = spawn(C_CLIENT, [hosts], { stdio: ['pipe', 'ignore', 'pipe'] });
   // It answers and logs on the same stream.
@@ -106,7 +116,10 @@ async function cShell(...typed: string[]): Promise<string> {
     stdin.write(`${command}\n`);
     // It says nothing about what `wexists` and `wget` return.
     if (command.startsWith('w')) continue;
-    await until(() => /: rc = -?\d+|^Error -?\d+ for/m.test(said.slice(before)));
+    // Another thread of its prints the answers, line by line: the next command waits for the last line of this one's.
+    const lastLine = LAST_LINES[command.split(' ')[0] ?? ''] ?? 'rc = 0';
+    const answer = new RegExp(`^(?:.*rc = -\\d+|Error -\\d+ for.*|.*${lastLine}.*)\n`, 'm');
+    await until(() => answer.test(said.slice(before)));
   }
   stdin.end('quit\n');
   if (client.exitCode === null) await once(client, 'close');
