@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
-import { parseZooCfg } from './config.ts';
+import { parseZooCfg } from './zoo-cfg.ts';
 
 /** The keys of the original that this server does something about, or says why not: all of its documentation. */
 const KEYS = `
@@ -19,6 +19,10 @@ const KEYS = `
   znode.container.maxNeverUsedIntervalMs=0 readonlymode.enabled=false jute.maxbuffer=1000 4lw.commands.whitelist=srvr
   globalOutstandingLimit=1000 request_throttle_max_requests=0 request_throttle_stall_time=100 request_throttle_drop_stale=true
   request_stale_connection_check=true request_stale_latency_check=false throttled_op_wait_time=0 connection_throttle_tokens=0
+  request_throttle=true connection_throttle_fill_time=1 connection_throttle_fill_count=1 connection_throttle_freeze_time=-1
+  connection_throttle_drop_increase=0.02 connection_throttle_drop_decrease=0.002 connection_throttle_decrease_ratio=0
+  connection_throttle_weight_enabled=false connection_throttle_global_session_weight=3
+  connection_throttle_local_session_weight=1 connection_throttle_renew_session_weight=2
   largeRequestMaxBytes=104857600 largeRequestThreshold=-1 maxResponseCacheSize=400 maxGetChildrenResponseCacheSize=400
   enforceQuota=false enableEagerACLCheck=false skipACL=no commitProcessor.numWorkerThreads=1 commitProcessor.maxReadBatchSize=-1
   commitProcessor.maxCommitBatchSize=1 commitProcessor.shutdownTimeout=5000 nio.numSelectorThreads=1 nio.numWorkerThreads=1

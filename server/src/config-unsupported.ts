@@ -143,12 +143,11 @@ const WITHOUT_EFFECT: readonly Unsupported[] = [
     why: 'has no effect: the end of a session always lists the znodes that it deletes',
   },
   {
-    keys: /^request_stale_(connection|latency)_check$/,
-    why: 'has no effect: requests are dropped only while they are throttled (request_throttle_drop_stale)',
-  },
-  {
     keys: /^request_throttle_stall_time$/,
     why: 'has no effect: what waits goes on as soon as there is room, not after a time',
   },
-  { keys: /^connection_throttle_/, why: 'has no effect: connections are not throttled by tokens' },
+  {
+    keys: /^connection_throttle_local_session_weight$/,
+    why: 'has no effect: local sessions come with ensembles',
+  },
 ];

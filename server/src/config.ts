@@ -1,16 +1,14 @@
 import { FRAME_BYTES_MAX_DEFAULT } from 'zookeeper-protocol-ts';
-import { PropertySyntaxError, readProperties } from './config-properties.ts';
-import { verdictOn } from './config-unsupported.ts';
 import type { Millis } from './ports.ts';
+import { CONNECTION_THROTTLE_DEFAULTS, type ConnectionThrottleLimits } from './session/connection-throttle.ts';
 import { PREALLOCATE_BYTES_DEFAULT } from './storage/txn-log.ts';
 
 /**
- * The configuration of a server: what it can be told, the defaults, and how it is read from Apache ZooKeeper's zoo.cfg and
- * system properties (`QuorumPeerConfig`). Names and defaults are the original's. Nothing is passed over in silence: a setting
- * that this version doesn't know gives a warning, and one that it must not ignore, an error.
+ * The configuration of a server: what it can be told, the defaults, and their limits. Names and defaults are the original's.
+ * How it is read from a zoo.cfg is in `zoo-cfg.ts`.
  */
 
-/** Settled: every value is set and within its limits. Made by {@link completeConfig} or {@link parseZooCfg}. */
+/** Settled: every value is set and within its limits. Made by `completeConfig`, or from a zoo.cfg. */
 export interface ServerConfig {
   /** Goes into the top byte of session ids. 1 for a server alone, as in the original. */
   readonly serverId: number;
@@ -20,7 +18,7 @@ export interface ServerConfig {
   readonly dataLogDir: string;
   /** 0 takes a free port. */
   readonly clientPort: number;
-  /** A host name or an address; {@link ALL_ADDRESSES} by default. */
+  /** A host name or an address; all addresses by default. */
   readonly clientPortAddress: string;
   /** Connections that the system keeps until they are accepted (`clientPortListenBacklog`); -1 leaves it to the system. */
   readonly listenBacklog: number;
@@ -46,19 +44,31 @@ export interface ServerConfig {
   readonly globalOutstandingLimit: number;
   /** With so many requests in process, others stay in front of the pipeline (`request_throttle_max_requests`); 0 is off. Default: 0. */
   readonly requestThrottleMaxRequests: number;
-  /** What waited there is dropped if its connection has gone (`request_throttle_drop_stale`). Default: true. */
+  /** What waited there is dropped if it is stale, with its connection (`request_throttle_drop_stale`). Default: true. */
   readonly requestThrottleDropStale: boolean;
+  /** What waited there is stale if its connection has gone (`request_stale_connection_check`). Default: true. */
+  readonly staleConnectionCheck: boolean;
+  /** What waited there is stale if it is older than its session's timeout (`request_stale_latency_check`). Default: false. */
+  readonly staleLatencyCheck: boolean;
+  /** How many clients may ask for a session in a time (`connection_throttle_*`). Default: any number. */
+  readonly connectionThrottle: ConnectionThrottleLimits;
   /** A request that waited longer in front of the pipeline is refused with THROTTLEDOP (`throttled_op_wait_time`); 0 is off. Default: 0. */
   readonly throttledOpWaitMs: Millis;
   /** A request of more bytes is large; -1: none is. Default: -1. */
   readonly largeRequestThreshold: number;
   /** A connection that brings more bytes of large requests than may be in process together is ended (`largeRequestMaxBytes`). Default: 100 MiB. */
   readonly largeRequestBytesMax: number;
-  /** Of unfinished requests, all connections together; who brings more is ended. Ours, not in zoo.cfg. Default: 256 MiB. */
+  /** Sessions at a time; a client that asks for one more is turned away. Ours. Default: 1 000 000. */
+  readonly sessionsMax: number;
+  /** That the watches of all connections take; who brings more is ended. Ours. Default: 1 GiB, 3 million watches. */
+  readonly watchBytesMax: number;
+  /** That the watches of one connection take; it is ended beyond. Ours. Default: 384 MiB, a good million watches. */
+  readonly connectionWatchBytesMax: number;
+  /** Of unfinished requests, all connections together; who brings more is ended. Ours. Default: 256 MiB. */
   readonly inboundBytesMax: number;
-  /** That clients have not read, all together; beyond, the slowest is cut off. Ours, not in zoo.cfg. Default: 256 MiB. */
+  /** That clients have not read, all together; beyond, the slowest is cut off. Ours. Default: 256 MiB. */
   readonly outboundBytesMax: number;
-  /** Written to the log and not durable; beyond, the server is as busy as with too many requests. Ours, not in zoo.cfg. Default: 64 MiB. */
+  /** Written to the log and not durable; beyond, the server is as busy as with too many requests. Ours. Default: 64 MiB. */
   readonly logQueuedBytesMax: number;
   /** The four-letter words that are answered (`4lw.commands.whitelist`); `*` stands for all. Default: srvr. */
   readonly fourLetterWords: ReadonlySet<string>;
@@ -149,6 +159,16 @@ export interface PrometheusConfig {
 /** The original's defaults, in 3.8. */
 export const PROMETHEUS_DEFAULTS: PrometheusConfig = { host: '0.0.0.0', port: 7000, withProcess: true };
 
+/** Limits that the original doesn't have, under their names in zoo.cfg. */
+export const OWN_LIMITS = [
+  'sessionsMax',
+  'watchBytesMax',
+  'connectionWatchBytesMax',
+  'inboundBytesMax',
+  'outboundBytesMax',
+  'logQueuedBytesMax',
+] as const satisfies readonly (keyof ServerConfig)[];
+
 /** What must be said; the rest has defaults. */
 export type ServerConfigOptions = Pick<ServerConfig, 'dataDir' | 'clientPort'> & Partial<ServerConfig>;
 
@@ -185,9 +205,15 @@ export function completeConfig(options: ServerConfigOptions): ServerConfig {
     globalOutstandingLimit: options.globalOutstandingLimit ?? 1000,
     requestThrottleMaxRequests: options.requestThrottleMaxRequests ?? 0,
     requestThrottleDropStale: options.requestThrottleDropStale ?? true,
+    staleConnectionCheck: options.staleConnectionCheck ?? true,
+    staleLatencyCheck: options.staleLatencyCheck ?? false,
+    connectionThrottle: options.connectionThrottle ?? CONNECTION_THROTTLE_DEFAULTS,
     throttledOpWaitMs: options.throttledOpWaitMs ?? 0,
     largeRequestThreshold: options.largeRequestThreshold ?? -1,
     largeRequestBytesMax: options.largeRequestBytesMax ?? 100 * MIB,
+    sessionsMax: options.sessionsMax ?? 1_000_000,
+    watchBytesMax: options.watchBytesMax ?? 1024 * MIB,
+    connectionWatchBytesMax: options.connectionWatchBytesMax ?? 384 * MIB,
     inboundBytesMax: options.inboundBytesMax ?? 256 * MIB,
     outboundBytesMax: options.outboundBytesMax ?? 256 * MIB,
     logQueuedBytesMax: options.logQueuedBytesMax ?? 64 * MIB,
@@ -235,10 +261,10 @@ export function completeConfig(options: ServerConfigOptions): ServerConfig {
   for (const key of ['requestThrottleMaxRequests', 'throttledOpWaitMs'] as const) {
     requireWithin(key, config[key], 0, INT_MAX);
   }
+  requireConnectionThrottle(config.connectionThrottle);
   requireWithin('largeRequestThreshold', config.largeRequestThreshold, -1, INT_MAX);
-  for (const key of ['largeRequestBytesMax', 'inboundBytesMax', 'outboundBytesMax', 'logQueuedBytesMax'] as const) {
-    requireWithin(key, config[key], 1, Number.MAX_SAFE_INTEGER);
-  }
+  requireWithin('largeRequestBytesMax', config.largeRequestBytesMax, 1, Number.MAX_SAFE_INTEGER);
+  for (const key of OWN_LIMITS) requireWithin(key, config[key], 1, Number.MAX_SAFE_INTEGER);
   requireWithin('snapCount', config.snapCount, 2, INT_MAX);
   requireWithin('snapshotRetainCount', config.snapshotRetainCount, 1, INT_MAX);
   requireWithin('purgeIntervalMs', config.purgeIntervalMs, 0, Number.MAX_SAFE_INTEGER);
@@ -254,297 +280,26 @@ export function completeConfig(options: ServerConfigOptions): ServerConfig {
   return config;
 }
 
-export interface ZooCfgOptions {
-  /** What the file is called in messages. */
-  readonly file: string;
-  /** Java system properties by name (`-Dname=value`), as in {@link propertiesOfJvmFlags}. zoo.cfg goes before them. */
-  readonly properties?: ReadonlyMap<string, string>;
-}
-
-export interface ParsedZooCfg {
-  readonly config: ServerConfig;
-  /** One line for each setting that has no effect here, or that this version doesn't know, with its place. */
-  readonly warnings: readonly string[];
-  /** Where each key stands, as `zoo.cfg:12`: for what turns out only when the server starts, such as a port in use. */
-  readonly places: ReadonlyMap<string, string>;
-}
-
-/**
- * Reads a zoo.cfg and the system properties beside it.
- * @throws ConfigError for what is malformed or missing, and for settings that would be dangerous to ignore
- */
-export function parseZooCfg(text: string, { file, properties = new Map() }: ZooCfgOptions): ParsedZooCfg {
-  const draft: Draft = {};
-  const warnings: string[] = [];
-  const places = new Map<string, string>();
-  const systemProperties = new Map<string, string>();
-  const take = (setting: Setting): void => {
-    places.set(setting.key, setting.place);
-    if (setting.isSystemProperty || !ZOO_CFG_KEYS.has(setting.key)) {
-      systemProperties.set(UNPREFIXED.test(setting.key) ? setting.key : PREFIX + setting.key, setting.value);
-    }
-    const warning = apply(setting, draft);
-    if (warning !== undefined) warnings.push(`${setting.place}: ${setting.key}: ${warning}`);
-  };
-  // The original turns unknown keys of zoo.cfg into system properties: they replace those of the command line.
-  for (const [name, value] of properties) {
-    const key = keyOfSystemProperty(name);
-    if (key !== undefined) take({ key, value: value.trim(), place: `-D${name}`, isSystemProperty: true });
+function requireConnectionThrottle(limits: ConnectionThrottleLimits): void {
+  requireWithin('connectionThrottle.tokens', limits.tokens, 0, INT_MAX);
+  for (const key of ['fillCount', 'fillTimeMs'] as const) {
+    requireWithin(`connectionThrottle.${key}`, limits[key], 1, INT_MAX);
   }
-  for (const { key, value, line } of read(text, file)) {
-    take({ key: withoutPrefix(key), value, place: `${file}:${line}`, isSystemProperty: false });
+  requireWithin('connectionThrottle.freezeTimeMs', limits.freezeTimeMs, -1, INT_MAX);
+  for (const key of ['dropIncrease', 'dropDecrease', 'decreaseRatio'] as const) {
+    if (limits[key] >= 0 && limits[key] <= 1) continue;
+    throw new ConfigError(`connectionThrottle.${key}: ${limits[key]} is not between 0 and 1`);
   }
-
-  const { dataDir, clientPort, adminEnabled, adminServer, usesPrometheus, prometheusServer, ...rest } = draft;
-  if (dataDir === undefined) throw new ConfigError(`${file}: dataDir is not set`);
-  if (clientPort === undefined) throw new ConfigError(`${file}: clientPort is not set`);
-  try {
-    const config = completeConfig({
-      ...rest,
-      dataDir,
-      clientPort,
-      admin: adminEnabled === false ? undefined : { ...ADMIN_SERVER_DEFAULTS, ...adminServer },
-      prometheus: usesPrometheus === true ? { ...PROMETHEUS_DEFAULTS, ...prometheusServer } : undefined,
-      initialConfiguration: text,
-      systemProperties,
-    });
-    return { config, warnings, places };
-  } catch (error) {
-    if (!(error instanceof ConfigError)) throw error;
-    throw new ConfigError(`${file}: ${error.message}`, { cause: error });
+  for (const [session, weight] of Object.entries(limits.weights ?? {})) {
+    requireWithin(`connectionThrottle.weights.${session}`, weight, 1, INT_MAX);
   }
-}
-
-/** The system properties in a line of JVM flags: each `-Dname=value`, of which the value may be quoted. */
-export function propertiesOfJvmFlags(flags: string): ReadonlyMap<string, string> {
-  const properties = new Map<string, string>();
-  for (const flag of flags.match(/(?:[^\s"']|"[^"]*"|'[^']*')+/g) ?? []) {
-    const [, name, value] = /^-D([^=]+)=?(.*)$/s.exec(flag.replace(/"([^"]*)"|'([^']*)'/g, '$1$2')) ?? [];
-    if (name !== undefined) properties.set(name, value ?? '');
-  }
-  return properties;
-}
-
-/** What has been read so far. */
-type Draft = { -readonly [Key in keyof ServerConfig]?: ServerConfig[Key] } & {
-  adminEnabled?: boolean;
-  adminServer?: Partial<AdminServerConfig>;
-  usesPrometheus?: boolean;
-  prometheusServer?: Partial<PrometheusConfig>;
-};
-
-interface Setting {
-  readonly key: string;
-  readonly value: string;
-  readonly place: string;
-  readonly isSystemProperty: boolean;
-}
-
-type Known = (setting: Setting, draft: Draft) => void;
-
-/** Keys that only zoo.cfg can have. */
-const ZOO_CFG_KEYS: ReadonlyMap<string, Known> = new Map<string, Known>([
-  ['tickTime', (setting, draft) => (draft.tickTimeMs = integer(setting, 1))],
-  ['dataDir', (setting, draft) => (draft.dataDir = text(setting))],
-  ['dataLogDir', (setting, draft) => (draft.dataLogDir = text(setting))],
-  ['clientPort', (setting, draft) => (draft.clientPort = integer(setting, 0, 65_535))],
-  ['clientPortAddress', (setting, draft) => (draft.clientPortAddress = withoutBrackets(text(setting)))],
-  ['maxClientCnxns', (setting, draft) => (draft.maxClientCnxns = integer(setting, 0))],
-  ['minSessionTimeout', (setting, draft) => setUnlessDefault(draft, 'minSessionTimeoutMs', integer(setting, -1))],
-  ['maxSessionTimeout', (setting, draft) => setUnlessDefault(draft, 'maxSessionTimeoutMs', integer(setting, -1))],
-  ['clientPortListenBacklog', (setting, draft) => (draft.listenBacklog = integer(setting, -1))],
-  ['metricsProvider.className', (setting, draft) => (draft.usesPrometheus = /Prometheus/.test(setting.value))],
-  ['metricsProvider.httpHost', (setting, draft) => setPrometheus(draft, { host: withoutBrackets(text(setting)) })],
-  ['metricsProvider.httpPort', (setting, draft) => setPrometheus(draft, { port: integer(setting, 0, 65_535) })],
-  ['metricsProvider.exportJvmInfo', (setting, draft) => setPrometheus(draft, { withProcess: boolean(setting) })],
-  // Of an ensemble; a server alone has no use for them, here as in the original, whose sample configuration sets them.
-  ['initLimit', (setting) => integer(setting, 0)],
-  ['syncLimit', (setting) => integer(setting, 0)],
-  // The original raises what is less to 3.
-  [
-    'autopurge.snapRetainCount',
-    (setting, draft) => (draft.snapshotRetainCount = Math.max(integer(setting, INT_MIN), 3)),
-  ],
-  ['autopurge.purgeInterval', (setting, draft) => (draft.purgeIntervalMs = purgeInterval(setting))],
-  ['reconfigEnabled', (setting, draft) => (draft.reconfigEnabled = isTrue(setting))],
-]);
-
-/** Keys that are system properties of the original, which zoo.cfg may set as well. */
-const PROPERTY_KEYS: ReadonlyMap<string, Known> = new Map<string, Known>([
-  ['4lw.commands.whitelist', (setting, draft) => (draft.fourLetterWords = words(setting))],
-  ['clientTcpKeepAlive', (setting, draft) => (draft.clientTcpKeepAlive = boolean(setting))],
-  ['datadir.autocreate', (setting, draft) => (draft.createsFolders = boolean(setting))],
-  ['admin.enableServer', (setting, draft) => (draft.adminEnabled = boolean(setting))],
-  ['admin.serverAddress', (setting, draft) => setAdmin(draft, { host: withoutBrackets(text(setting)) })],
-  ['admin.serverPort', (setting, draft) => setAdmin(draft, { port: integer(setting, 0, 65_535) })],
-  ['admin.commandURL', (setting, draft) => setAdmin(draft, { commandUrl: urlPath(setting) })],
-  ['admin.idleTimeout', (setting, draft) => setAdmin(draft, { idleTimeoutMs: integer(setting, 1) })],
-  ['preAllocSize', (setting, draft) => (draft.preallocateBytes = integer(setting, 0) * 1024)],
-  ['txnLogSizeLimitInKb', (setting, draft) => (draft.logFileBytesMax = bytesUnlessOff(integer(setting, INT_MIN)))],
-  // Anything but no is yes, as in the original.
-  ['forceSync', (setting, draft) => (draft.forceSync = setting.value !== 'no')],
-  ['fsync.warningthresholdms', (setting, draft) => (draft.syncWarningMs = integer(setting, 0))],
-  // The original raises 0 and 1 to 2.
-  ['snapCount', (setting, draft) => (draft.snapCount = Math.max(integer(setting, 0), 2))],
-  ['snapSizeLimitInKb', (setting, draft) => (draft.snapshotLogBytes = bytesUnlessOff(integer(setting, INT_MIN)))],
-  ['snapshot.compression.method', (setting, draft) => (draft.snapshotCompression = compression(setting))],
-  ['snapshot.trust.empty', (setting, draft) => (draft.trustEmptySnapshot = isTrue(setting))],
-  ['digest.enabled', (setting, draft) => (draft.digestEnabled = isTrue(setting))],
-  ['serializeLastProcessedZxid.enabled', (setting, draft) => (draft.serializeLastZxid = isTrue(setting))],
-  ['jute.maxbuffer', (setting, draft) => (draft.frameBytesMax = integer(setting, 1))],
-  ['nio.sessionlessCnxnTimeout', (setting, draft) => (draft.sessionlessTimeoutMs = integer(setting, 1))],
-  ['maxCnxns', (setting, draft) => (draft.maxCnxns = integer(setting, 0))],
-  ['globalOutstandingLimit', (setting, draft) => (draft.globalOutstandingLimit = integer(setting, 1))],
-  ['request_throttle_max_requests', (setting, draft) => (draft.requestThrottleMaxRequests = integer(setting, 0))],
-  ['request_throttle_drop_stale', (setting, draft) => (draft.requestThrottleDropStale = setting.value === 'true')],
-  ['throttled_op_wait_time', (setting, draft) => (draft.throttledOpWaitMs = integer(setting, 0))],
-  ['largeRequestThreshold', (setting, draft) => (draft.largeRequestThreshold = integer(setting, -1))],
-  ['largeRequestMaxBytes', (setting, draft) => (draft.largeRequestBytesMax = integer(setting, 1))],
-  ['znode.container.checkIntervalMs', (setting, draft) => (draft.containerCheckIntervalMs = integer(setting, 1))],
-  ['znode.container.maxPerMinute', (setting, draft) => (draft.containersPerMinuteMax = integer(setting, 1))],
-  ['znode.container.maxNeverUsedIntervalMs', (setting, draft) => (draft.containerNeverUsedMsMax = integer(setting, 0))],
-  ['extendedTypesEnabled', (setting, draft) => (draft.extendedTypesEnabled = isTrue(setting))],
-  ['enforceQuota', (setting, draft) => (draft.enforceQuota = isTrue(setting))],
-  // Anything but yes is no, as in the original.
-  ['skipACL', (setting, draft) => (draft.skipAcl = setting.value === 'yes')],
-  ['DigestAuthenticationProvider.superDigest', (setting, draft) => (draft.superDigest = text(setting))],
-]);
-
-/** System properties that the original reads without the prefix `zookeeper.`. */
-const UNPREFIXED = /^(jute|znode\.container|readonlymode)\./;
-
-/** Takes one setting; returns why it has no effect, if it has none. */
-function apply(setting: Setting, draft: Draft): string | undefined {
-  const verdict = verdictOn(setting.key, setting.value);
-  if (verdict?.kind === 'refused') throw badSetting(setting, verdict.why);
-  const known =
-    PROPERTY_KEYS.get(setting.key) ?? (setting.isSystemProperty ? undefined : ZOO_CFG_KEYS.get(setting.key));
-  if (known === undefined) {
-    if (verdict !== undefined) return verdict.kind === 'withoutEffect' ? verdict.why : undefined;
-    const isFileKey = setting.isSystemProperty && ZOO_CFG_KEYS.has(setting.key);
-    return isFileKey ? 'ignored: this is read from zoo.cfg only' : 'ignored: this version does not know this setting';
-  }
-  known(setting, draft);
-  return undefined;
-}
-
-function read(text: string, file: string): ReturnType<typeof readProperties> {
-  try {
-    return readProperties(text);
-  } catch (error) {
-    if (!(error instanceof PropertySyntaxError)) throw error;
-    throw new ConfigError(`${file}:${error.line}: ${error.message}`, { cause: error });
-  }
-}
-
-/** The key that a system property sets, or undefined if it is not one of ZooKeeper's. */
-function keyOfSystemProperty(name: string): string | undefined {
-  if (name.startsWith(PREFIX)) return withoutPrefix(name);
-  return UNPREFIXED.test(name) ? name : undefined;
-}
-
-const PREFIX = 'zookeeper.';
-const withoutPrefix = (key: string): string => (key.startsWith(PREFIX) ? key.slice(PREFIX.length) : key);
-
-const badSetting = ({ place, key }: Setting, problem: string): ConfigError =>
-  new ConfigError(`${place}: ${key}: ${problem}`);
-
-const INT_MAX = 0x7fff_ffff;
-const INT_MIN = -0x8000_0000;
-
-const MIB = 1024 * 1024;
-
-/** Decimal, or hexadecimal behind `0x`, within the limits. */
-function integer(setting: Setting, min: number, max: number = INT_MAX): number {
-  if (!/^([+-]?\d+|0[xX][0-9a-fA-F]+)$/.test(setting.value)) {
-    throw badSetting(setting, `"${setting.value}" is not a whole number`);
-  }
-  const value = Number(setting.value);
-  if (value < min || value > max) throw badSetting(setting, `${value} is not between ${min} and ${max}`);
-  return value;
-}
-
-/** Exactly `true` or `false`, in any case, as the original takes those that it knows. */
-function boolean(setting: Setting): boolean {
-  const value = setting.value.toLowerCase();
-  if (value !== 'true' && value !== 'false') throw badSetting(setting, `"${setting.value}" is neither true nor false`);
-  return value === 'true';
-}
-
-/** Any case of `true` is; all else is not, as in the original. */
-const isTrue = (setting: Setting): boolean => setting.value.toLowerCase() === 'true';
-
-function text(setting: Setting): string {
-  if (setting.value === '') throw badSetting(setting, 'is empty');
-  return setting.value;
-}
-
-/** An IPv6 address may stand in brackets. */
-const withoutBrackets = (host: string): string => host.replace(/^\[(.*)\]$/, '$1');
-
-const words = (setting: Setting): ReadonlySet<string> =>
-  new Set(
-    setting.value
-      .split(',')
-      .map((word) => word.trim())
-      .filter((word) => word !== ''),
-  );
-
-/** A path without a slash at its end. */
-function urlPath(setting: Setting): string {
-  if (!/^\/[^?#\s]*[^/?#\s]$/.test(setting.value))
-    throw badSetting(setting, `"${setting.value}" is not a path of a URL`);
-  return setting.value;
-}
-
-function setAdmin(draft: Draft, part: Partial<AdminServerConfig>): void {
-  draft.adminServer = { ...draft.adminServer, ...part };
-}
-
-function setPrometheus(draft: Draft, part: Partial<PrometheusConfig>): void {
-  draft.prometheusServer = { ...draft.prometheusServer, ...part };
-}
-
-/** Hours, or a number with its unit. */
-function purgeInterval(setting: Setting): Millis {
-  const [, number, unit = 'h'] = /^(\d+)(ms|s|m|h|d)?$/.exec(setting.value) ?? [];
-  const unitMs = UNITS_MS.get(unit);
-  if (number === undefined || unitMs === undefined) {
-    throw badSetting(setting, `"${setting.value}" is neither hours nor a number with ms, s, m, h or d`);
-  }
-  return Number(number) * unitMs;
-}
-
-const UNITS_MS: ReadonlyMap<string, Millis> = new Map([
-  ['ms', 1],
-  ['s', 1000],
-  ['m', 60_000],
-  ['h', 3_600_000],
-  ['d', 86_400_000],
-]);
-
-function compression(setting: Setting): 'none' | 'gz' {
-  switch (setting.value) {
-    case '':
-      return 'none';
-    case 'gz':
-      return 'gz';
-    case 'snappy':
-      throw badSetting(setting, 'snappy is not there; gz is');
-    default:
-      throw badSetting(setting, `"${setting.value}" is neither gz nor empty`);
-  }
-}
-
-const bytesUnlessOff = (kib: number): number | undefined => (kib > 0 ? kib * 1024 : undefined);
-
-/** -1 stands for the default. */
-function setUnlessDefault(draft: Draft, key: 'minSessionTimeoutMs' | 'maxSessionTimeoutMs', value: number): void {
-  if (value === -1) delete draft[key];
-  else draft[key] = value;
 }
 
 function requireWithin(key: string, value: number, min: number, max: number): void {
   if (Number.isInteger(value) && value >= min && value <= max) return;
   throw new ConfigError(`${key}: ${value} is not a whole number between ${min} and ${max}`);
 }
+
+const INT_MAX = 0x7fff_ffff;
+
+const MIB = 1024 * 1024;

@@ -1,10 +1,4 @@
-export {
-  type AdminServerConfig,
-  ConfigError,
-  type PrometheusConfig,
-  parseZooCfg,
-  type ServerConfig,
-} from './config.ts';
+export { type AdminServerConfig, ConfigError, type PrometheusConfig, type ServerConfig } from './config.ts';
 export { InvariantError } from './invariant.ts';
 export { AdminServerError } from './node/admin-http.ts';
 export { type ServerAddress, ZooKeeperServer, type ZooKeeperServerOptions } from './node/zookeeper-server.ts';
@@ -28,3 +22,4 @@ export type {
 export { Server, type ServerOptions } from './server.ts';
 export { MemoryDisk } from './storage/memory-disk.ts';
 export { StorageError } from './storage/storage-error.ts';
+export { parseZooCfg } from './zoo-cfg.ts';

@@ -19,6 +19,8 @@ export class ServerMetrics {
     /** How long reading snapshot and logs at the start took, ms. */
     dbinittime: new Summary(),
     startup_txns_loaded: new Summary(),
+    /** Tokens of the connection throttle that are taken, at each connect request. */
+    connection_token_deficit: new Summary(),
     /** Watchers that one event was told to, by its type. */
     node_created_watch_count: new Summary(),
     node_deleted_watch_count: new Summary(),
@@ -53,8 +55,12 @@ const noCounts = () => ({
   request_throttle_wait_count: 0,
   throttled_ops: 0,
   large_requests_rejected: 0,
-  /** Whose connection went while they waited. */
+  /** Executed although their connection had gone. */
+  stale_requests: 0,
+  /** Not executed, because their connection went while they waited, or they waited for too long. */
   stale_requests_dropped: 0,
+  /** Answers whose connection had gone. */
+  stale_replies: 0,
   /** Errors that stop the server. */
   unrecoverable_error_count: 0,
 });

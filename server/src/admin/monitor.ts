@@ -40,8 +40,8 @@ function gaugesOf(view: ServerView): Readonly<Record<string, number | Decimal>> 
     packets_sent: statistics.packetsSent,
     packets_received: statistics.packetsReceived,
     max_client_response_size: responseSizes.max,
-    // Of the connection throttle, of local sessions and of TLS: there are none of them.
-    connection_drop_probability: new Decimal(0),
+    connection_drop_probability: new Decimal(view.connectionDropChance),
+    // Of local sessions and of TLS: there are none of them.
     auth_failed_count: 0,
     local_sessions: 0,
     outstanding_tls_handshake: 0,

@@ -37,6 +37,7 @@ export function viewWith(changes: Partial<ServerView> = {}): ServerView {
     outstanding: 0,
     connections: new Set(),
     sessionless: new Map(),
+    connectionDropChance: 0,
     sessionDeadlines: [],
     watches: { total: 0, byPath: () => [], bySession: () => [] },
     lastSnapshot: undefined,

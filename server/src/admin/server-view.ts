@@ -31,6 +31,8 @@ export interface ServerView {
   readonly connections: Iterable<ConnectionView> & { readonly size: number };
   /** Connections without a session, and until when they have to have one. The others end with their sessions. */
   readonly sessionless: ReadonlyMap<ConnectionView, Millis>;
+  /** The chance at which the connection throttle refuses a client. */
+  readonly connectionDropChance: number;
   /** When sessions end unless they are heard of, earliest first, on the monotonic clock. */
   readonly sessionDeadlines: readonly (readonly [deadline: Millis, sessions: readonly SessionId[]])[];
   readonly watches: WatchesView;

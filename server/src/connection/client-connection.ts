@@ -35,14 +35,14 @@ import type { ConnectionMemory, WriterBorrower } from './connection-memory.ts';
 
 /** What a connection needs of the server it belongs to. */
 export interface ConnectionOwner {
-  /** A client wants a session: answered by {@link ClientConnection.establish} or {@link ClientConnection.refuse}. */
+  /** A client wants a session: answered by `ClientConnection.establish` or `ClientConnection.refuse`. */
   onConnectRequest(connection: ClientConnection, request: ConnectRequest): void;
   onRequest(request: ClientRequest<ClientConnection>): void;
-  /** An administrator's word instead of a session: answered by {@link ClientConnection.answer}. */
+  /** An administrator's word instead of a session: answered by `ClientConnection.answer`. */
   onFourLetterWord(connection: ClientConnection, word: FourLetterWord): void;
   /** There is something to flush at the end of the turn. */
   onWritten(connection: ClientConnection): void;
-  /** What {@link ClientConnection.defer} kept back comes again, in its order. */
+  /** What `ClientConnection.defer` kept back comes again, in its order. */
   onResumed(requests: readonly ClientRequest<ClientConnection>[]): void;
   onClosed(connection: ClientConnection, sessionId: SessionId, reason: string): void;
   /** There is so much to do that nothing more is read from connections that wait for an answer already. */

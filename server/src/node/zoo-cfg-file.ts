@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { ConfigError, type ParsedZooCfg, parseZooCfg, propertiesOfJvmFlags } from '../config.ts';
+import { ConfigError } from '../config.ts';
+import { type ParsedZooCfg, parseZooCfg, propertiesOfJvmFlags } from '../zoo-cfg.ts';
 import { PidFile } from './pid-file.ts';
 
 /** Reads a zoo.cfg, and the system properties in JVMFLAGS and SERVER_JVMFLAGS. @throws ConfigError */

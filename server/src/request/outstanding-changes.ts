@@ -1,4 +1,4 @@
-import type { Acl, SessionId, Zxid } from 'zookeeper-protocol-ts';
+import { type Acl, type SessionId, ZERO_ZXID, type Zxid } from 'zookeeper-protocol-ts';
 import { Fifo } from '../fifo.ts';
 import type { DataTree } from '../tree/data-tree.ts';
 import { isEphemeralOwner } from '../tree/owner.ts';
@@ -19,16 +19,28 @@ export interface ZnodeOutlook {
   readonly dataLength: number;
 }
 
+/** What a proposal will make of a znode. */
+interface ProposedOutlook {
+  readonly zxid: Zxid;
+  readonly outlook: ZnodeOutlook;
+}
+
 /**
  * The tree as it will be: the changes of proposals that are not applied yet, layered over the tree (the original's
  * `outstandingChanges`).
+ *
+ * Outlooks that have come true are not deleted one by one: from time to time a new map is begun with those that have not. A map
+ * that grows and shrinks with every batch leaves a trail of old tables, which the collector takes to be long-lived, and with
+ * them everything that stands in them: half a kilobyte for each create, until the next full collection.
  */
 export class OutstandingChanges {
   readonly #tree: DataTree;
-  /** The latest outlook of every path that a proposal under way touches. */
-  readonly #latest = new Map<string, ZnodeOutlook>();
-  /** The same in the order of the proposals, to be dropped when they have been applied. */
-  readonly #queue = new Fifo<{ readonly zxid: Zxid; readonly outlook: ZnodeOutlook }>();
+  /** The latest outlook of every path that a proposal under way touches, and of some that are applied. */
+  #latest = new Map<string, ProposedOutlook>();
+  /** Those under way in the order of the proposals. */
+  readonly #queue = new Fifo<ProposedOutlook>();
+  /** Everything up to here is in the tree. */
+  #applied: Zxid = ZERO_ZXID;
 
   constructor(tree: DataTree) {
     this.#tree = tree;
@@ -36,8 +48,8 @@ export class OutstandingChanges {
 
   /** How the znode will be, or undefined if there will be none. */
   get(path: string): ZnodeOutlook | undefined {
-    const outlook = this.#latest.get(path);
-    if (outlook !== undefined) return outlook.exists ? outlook : undefined;
+    const latest = this.#latest.get(path);
+    if (latest !== undefined && latest.zxid > this.#applied) return latest.outlook.exists ? latest.outlook : undefined;
     const node = this.#tree.find(path);
     if (node === undefined) return undefined;
     return {
@@ -54,8 +66,9 @@ export class OutstandingChanges {
   }
 
   put(zxid: Zxid, outlook: ZnodeOutlook): void {
-    this.#latest.set(outlook.path, outlook);
-    this.#queue.push({ zxid, outlook });
+    const proposed = { zxid, outlook };
+    this.#latest.set(outlook.path, proposed);
+    this.#queue.push(proposed);
   }
 
   /** The ephemerals that a session will own, in the order of their creation. */
@@ -80,17 +93,27 @@ export class OutstandingChanges {
     const dropped = this.#queue.cut(mark);
     for (const { outlook } of dropped) this.#latest.delete(outlook.path);
     // What earlier proposals will make of the same paths counts again.
-    for (const { outlook } of this.#queue) this.#latest.set(outlook.path, outlook);
+    this.#addToLatest(this.#queue);
   }
 
   /** Everything up to `zxid` is in the tree now. */
   applied(zxid: Zxid): void {
-    for (let change = this.#queue.peek(); change !== undefined && change.zxid <= zxid; change = this.#queue.peek()) {
+    this.#applied = zxid;
+    for (let first = this.#queue.peek(); first !== undefined && first.zxid <= zxid; first = this.#queue.peek()) {
       this.#queue.shift();
-      if (this.#latest.get(change.outlook.path) === change.outlook) this.#latest.delete(change.outlook.path);
     }
+    if (this.#latest.size <= 2 * this.#queue.length + APPLIED_KEPT_MAX) return;
+    this.#latest = new Map();
+    this.#addToLatest(this.#queue);
+  }
+
+  #addToLatest(inOrder: Iterable<ProposedOutlook>): void {
+    for (const proposed of inOrder) this.#latest.set(proposed.outlook.path, proposed);
   }
 }
+
+/** So many outlooks that are applied may stay beside those under way, and as many as there are of those. */
+const APPLIED_KEPT_MAX = 1024;
 
 /** The outlook of a new znode. */
 export const created = (

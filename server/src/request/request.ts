@@ -1,4 +1,4 @@
-import type { JuteReader, SessionId, Xid } from 'zookeeper-protocol-ts';
+import type { JuteReader, JuteWriter, OpCode, SessionId, Xid } from 'zookeeper-protocol-ts';
 import type { Principal } from '../tree/permissions.ts';
 
 /** Who asked, and is to be answered: a connection, with the identities that it has proved, its address among them. */
@@ -20,3 +20,9 @@ export interface Request<O extends Origin = Origin> {
 
 /** One that a client asked for, over a connection. */
 export type ClientRequest<O extends Origin> = Request<O> & { readonly origin: O };
+
+export const isFromClient = <O extends Origin>(request: Request<O>): request is ClientRequest<O> =>
+  request.origin !== undefined;
+
+/** Asks for something in the server's own name; it has its turn behind what arrived before. */
+export type Ask = (type: OpCode, sessionId: SessionId, writeBody?: (writer: JuteWriter) => void) => void;

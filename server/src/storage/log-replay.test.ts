@@ -1,5 +1,18 @@
 import { describe, expect, test } from 'vitest';
-import { JuteWriter, makeZxid, type Txn, toEpoch, toZxid } from 'zookeeper-protocol-ts';
+import {
+  JuteWriter,
+  makeZxid,
+  NO_SESSION,
+  OPEN_ACL,
+  OpCode,
+  type Txn,
+  type TxnBody,
+  toEpoch,
+  toXid,
+  toZxid,
+  txn,
+} from 'zookeeper-protocol-ts';
+import { InvariantError } from '../invariant.ts';
 import { adler32 } from './adler32.ts';
 import { type Replayed, type ReplayStart, repairLogs, replayLogs } from './log-replay.ts';
 import { type DiskOperation, MemoryDisk } from './memory-disk.ts';
@@ -14,6 +27,21 @@ function log(zxids: readonly bigint[], paddingBytes = 0): [string, Buffer] {
   writeLogHeader(writer);
   for (const zxid of zxids) writeLogEntry(writer, recordOf(zxid));
   return [logName(toZxid(zxids[0] ?? 0n)), Buffer.concat([writer.take(), Buffer.alloc(paddingBytes)])];
+}
+
+const creationOf = (path: string): TxnBody => ({
+  type: OpCode.create,
+  path,
+  data: null,
+  acl: OPEN_ACL,
+  ephemeral: false,
+  parentCversion: 1,
+});
+
+function encoded(value: Txn): Buffer {
+  const writer = new JuteWriter();
+  txn.write(writer, value);
+  return writer.take();
 }
 
 type Outcome = { readonly replayed: Replayed } | { readonly error: Error };
@@ -244,6 +272,40 @@ describe('replayLogs and repairLogs', () => {
     const error = refusal([['log.1', writer.take()]]);
     expect(error).toMatchObject({ code: 'LOG_UNREADABLE', offset: LOG_HEADER_BYTES });
     expect(error.cause).toBeInstanceOf(Error);
+  });
+
+  test.each<[string, TxnBody]>([
+    ['the deletion of the root', { type: OpCode.delete, path: '/' }],
+    ['the deletion of the root with a session', { type: OpCode.closeSession, paths: ['/a', '/'] }],
+    ['the creation of a relative path', creationOf('a')],
+    ['the creation of a path with a slash at its end', creationOf('/a/')],
+    ['the creation of the root', creationOf('/')],
+    ['one of them in a multi', { type: OpCode.multi, txns: [creationOf('/a'), { type: OpCode.delete, path: '/' }] }],
+  ])('refuses a transaction that makes no sense, with its place: %s', (_what, body) => {
+    const writer = new JuteWriter();
+    writeLogHeader(writer);
+    writeLogEntry(writer, recordOf(1n));
+    const offset = writer.length;
+    const header = { sessionId: NO_SESSION, cxid: toXid(0), zxid: toZxid(2n), time: 0, type: body.type };
+    writeLogEntry(writer, encoded({ header, body, digest: undefined }));
+    const error = refusal([['log.1', writer.take()]]);
+    expect(error).toMatchObject({ code: 'LOG_UNREADABLE', file: 'log.1', offset, zxid: 1n });
+    expect(error.message).toContain('transaction 0x2 makes no sense');
+  });
+
+  test('refuses a transaction on which the database finds itself inconsistent, and reports any other error as it is', () => {
+    const queue: (() => void)[] = [];
+    const disk = new MemoryDisk({ soon: (run) => queue.push(run), files: [log([1n])] });
+    const replayInto = (failure: Error) => () =>
+      replayLogs(disk, BEGINNING, {
+        apply: () => {
+          throw failure;
+        },
+      });
+    const broken = new InvariantError('TREE-1: broken');
+    expect(replayInto(broken)).toThrow(expect.objectContaining({ code: 'LOG_UNREADABLE', cause: broken }));
+    const other = new TypeError('a bug');
+    expect(replayInto(other)).toThrow(other);
   });
 
   test.each(['open', 'sync', 'syncDirectory', 'remove'] as const)('reports a disk that fails in %s', (kind) => {

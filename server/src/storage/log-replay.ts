@@ -1,4 +1,16 @@
-import { counterOf, epochOf, JuteReader, type Txn, toHex, txn, ZERO_ZXID, type Zxid } from 'zookeeper-protocol-ts';
+import {
+  counterOf,
+  epochOf,
+  JuteReader,
+  OpCode,
+  type Txn,
+  type TxnBody,
+  toHex,
+  txn,
+  ZERO_ZXID,
+  type Zxid,
+} from 'zookeeper-protocol-ts';
+import { InvariantError } from '../invariant.ts';
 import type { Disk, Done } from '../ports.ts';
 import { inOrder, onFile, type Step } from './steps.ts';
 import { StorageError } from './storage-error.ts';
@@ -157,9 +169,21 @@ class History {
     if (this.#start.kind === 'snapshot' && entry.zxid <= this.#start.zxid) return;
     if (this.transactions > 0) this.#requireSuccessor(entry.zxid, place);
     else this.#requireStart(entry.zxid, file);
-    this.#database.apply(decode(entry, place));
+    this.#apply(decode(entry, place), place);
     this.last = entry.zxid;
     this.transactions++;
+  }
+
+  /** A transaction that nobody would have proposed is damage in the file, and no broken invariant of this program. */
+  #apply(decoded: Txn, place: Place): void {
+    const problem = nonsenseIn(decoded.body);
+    if (problem !== undefined) throw senseless(decoded, problem, place);
+    try {
+      this.#database.apply(decoded);
+    } catch (cause) {
+      if (!(cause instanceof InvariantError)) throw cause;
+      throw senseless(decoded, cause.message, { ...place, cause });
+    }
   }
 
   #requireStart(zxid: Zxid, file: string): void {
@@ -171,7 +195,7 @@ class History {
     throw new StorageError('SNAPSHOT_NEEDED', `the logs start at zxid ${toHex(zxid)}, and ${missing}`, { file });
   }
 
-  #requireSuccessor(zxid: Zxid, place: { file: string; offset: number; zxid: Zxid }): void {
+  #requireSuccessor(zxid: Zxid, place: Place): void {
     if (this.#follows(zxid)) return;
     const what = zxid > this.last ? 'transactions are missing' : 'transactions are in the wrong order';
     throw new StorageError('LOG_GAP', `${what}: zxid ${toHex(zxid)} comes after ${toHex(this.last)}`, place);
@@ -185,7 +209,14 @@ class History {
   }
 }
 
-function decode(entry: TxnLogEntry, place: { file: string; offset: number; zxid: Zxid }): Txn {
+/** Where a transaction stands; the zxid is that of the one before it. */
+interface Place {
+  readonly file: string;
+  readonly offset: number;
+  readonly zxid: Zxid;
+}
+
+function decode(entry: TxnLogEntry, place: Place): Txn {
   try {
     return txn.read(new JuteReader(entry.bytes));
   } catch (cause) {
@@ -193,3 +224,34 @@ function decode(entry: TxnLogEntry, place: { file: string; offset: number; zxid:
     throw new StorageError('LOG_UNREADABLE', what, { ...place, cause });
   }
 }
+
+/** What would spoil the tree, if there is such a thing: every other senseless change finds no znode to change. */
+function nonsenseIn(body: TxnBody): string | undefined {
+  switch (body.type) {
+    case OpCode.create:
+    case OpCode.create2:
+    case OpCode.createContainer:
+    case OpCode.createTTL:
+      return body.path.startsWith('/') && !body.path.endsWith('/')
+        ? undefined
+        : `it creates ${JSON.stringify(body.path)}`;
+    case OpCode.delete:
+    case OpCode.deleteContainer:
+      return body.path === '/' ? 'it deletes the root' : undefined;
+    case OpCode.closeSession:
+      return body.paths?.includes('/') === true ? 'it deletes the root' : undefined;
+    case OpCode.multi:
+      for (const part of body.txns) {
+        const problem = nonsenseIn(part);
+        if (problem !== undefined) return problem;
+      }
+      return undefined;
+    default:
+      return undefined;
+  }
+}
+
+const senseless = ({ header }: Txn, problem: string, place: Place & { readonly cause?: unknown }): StorageError => {
+  const what = `transaction ${toHex(header.zxid)} makes no sense, although its checksum is right: ${problem}`;
+  return new StorageError('LOG_UNREADABLE', what, place);
+};

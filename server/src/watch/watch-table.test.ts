@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { AddWatchMode, EventType, WatcherType } from 'zookeeper-protocol-ts';
-import { WatchTable } from './watch-table.ts';
+import { WATCHED_PATH_BYTES, WatchTable } from './watch-table.ts';
 
 const { NodeCreated, NodeDeleted, NodeDataChanged, NodeChildrenChanged } = EventType;
 const { PERSISTENT, PERSISTENT_RECURSIVE } = AddWatchMode;
@@ -222,5 +222,45 @@ describe('removeWatcher', () => {
       ['/c', ['stays']],
     ]);
     expect(events(table, NodeDataChanged, '/a')).toEqual([['stays', NodeDataChanged, '/a']]);
+  });
+});
+
+describe('what watches take', () => {
+  const path = `/${'x'.repeat(99)}`;
+  const bytes = WATCHED_PATH_BYTES + 100;
+
+  it('is counted once for a watcher at a path, whatever its watches there, until the last is gone (WCH-3)', () => {
+    const table = new WatchTable<string>();
+    table.addData(path, 'w');
+    table.addChild(path, 'w');
+    table.addPersistent(path, PERSISTENT, 'w');
+    table.addData(path, 'other');
+    expect(table.bytes).toBe(2 * bytes);
+    table.remove(path, WatcherType.Data, 'w');
+    table.assertConsistent();
+    expect(table.bytes).toBe(2 * bytes);
+    table.remove(path, WatcherType.Any, 'w');
+    expect(table.bytes).toBe(bytes);
+    expect(events(table, NodeDataChanged, path)).toHaveLength(1);
+    expect(table.bytes).toBe(0);
+    table.addData(path, 'w');
+    table.removeWatcher('w');
+    table.assertConsistent();
+    expect(table.bytes).toBe(0);
+  });
+
+  it('is bounded for one watcher, and for all: who brings the excess is told, once', () => {
+    const table = new WatchTable<string>({ connectionWatchBytesMax: 2 * bytes, watchBytesMax: 3 * bytes });
+    for (const watcher of ['a', 'b']) table.addData(path, watcher);
+    table.addChild(`${path.slice(0, -1)}y`, 'a');
+    expect(table.takeExcessive()).toBeUndefined();
+    table.addData(`${path.slice(0, -1)}z`, 'b');
+    expect([table.takeExcessive(), table.takeExcessive()]).toEqual(['b', undefined]);
+    table.removeWatcher('b');
+    table.addData('/', 'a');
+    expect(table.takeExcessive()).toBe('a');
+    // It is still there: to send it away is the caller's business.
+    table.assertConsistent();
+    expect(table.counts.watches).toBe(3);
   });
 });

@@ -12,17 +12,40 @@ import { assert } from '../invariant.ts';
  *
  * A watcher is told of an event once, however many of its watches the event meets.
  *
+ * What watches take in memory is bounded, of one watcher and of all: whoever brings the excess is to be sent away, with all its
+ * watches ({@link takeExcessive}). The original has no bound.
+ *
  * What must hold: `#watchersAt` and `#pathsOf` are the same relation from both ends (WCH-2).
  *
  * @typeParam W the watcher, a connection; compared by identity
  */
 export class WatchTable<W> {
+  readonly #limits: WatchLimits;
   /** Path → watchers there, and the bits of their watches. */
   readonly #watchersAt = new Map<string, Map<W, number>>();
-  readonly #pathsOf = new Map<W, Set<string>>();
+  readonly #pathsOf = new Map<W, WatchedPaths>();
   #watches = 0;
+  /** What all watches take, see {@link WatchLimits}. */
+  #bytes = 0;
+  #excessive: W | undefined;
   /** Persistent recursive watches: while there are none, an event needs no walk up its path. */
   #recursive = 0;
+
+  constructor(limits: WatchLimits = UNLIMITED) {
+    this.#limits = limits;
+  }
+
+  /** What all watches take, in bytes as {@link WatchLimits} counts them. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /** Who brought the last watch, if that was more than it may have, or more than all together; told once. */
+  takeExcessive(): W | undefined {
+    const excessive = this.#excessive;
+    this.#excessive = undefined;
+    return excessive;
+  }
 
   /** Paths with a watch; watches, each kind on each path counted once for a watcher; watchers with a watch. */
   get counts(): { readonly paths: number; readonly watches: number; readonly watchers: number } {
@@ -71,9 +94,9 @@ export class WatchTable<W> {
 
   /** The connection is closed: none of its watches is left. */
   removeWatcher(watcher: W): void {
-    const paths = this.#pathsOf.get(watcher);
-    if (paths === undefined) return;
-    for (const path of paths) {
+    const watched = this.#pathsOf.get(watcher);
+    if (watched === undefined) return;
+    for (const path of watched.paths) {
       const watchers = this.#watchersAt.get(path);
       const bits = watchers?.get(watcher);
       assert(watchers !== undefined && bits !== undefined, 'WCH-2: a watcher has a path that lacks it', { path });
@@ -81,6 +104,7 @@ export class WatchTable<W> {
       watchers.delete(watcher);
       if (watchers.size === 0) this.#watchersAt.delete(path);
     }
+    this.#bytes -= watched.bytes;
     this.#pathsOf.delete(watcher);
   }
 
@@ -108,7 +132,7 @@ export class WatchTable<W> {
 
   /** The same by watcher, for the `wchc` command. */
   *byWatcher(): IterableIterator<readonly [watcher: W, paths: readonly string[]]> {
-    for (const [watcher, paths] of this.#pathsOf) {
+    for (const [watcher, { paths }] of this.#pathsOf) {
       const ofData = [...paths].filter((path) => (this.#watchersAt.get(path)?.get(watcher) ?? 0) & DATA_EVENT);
       if (ofData.length > 0) yield [watcher, ofData];
     }
@@ -126,17 +150,24 @@ export class WatchTable<W> {
       assert(watchers.size > 0, 'WCH-2: a path without watchers is kept', { path });
       for (const [watcher, bits] of watchers) {
         assert(bits !== 0, 'WCH-2: a watcher without watches is kept', { path });
-        assert(this.#pathsOf.get(watcher)?.has(path) === true, 'WCH-2: a watcher lacks a path that has it', { path });
+        assert(this.#pathsOf.get(watcher)?.paths.has(path) === true, 'WCH-2: a watcher lacks a path that has it', {
+          path,
+        });
         pairs++;
         watches += count(bits);
         if (bits & Bit.recursive) recursive++;
       }
     }
-    for (const paths of this.#pathsOf.values()) {
-      assert(paths.size > 0, 'WCH-2: a watcher without paths is kept');
-      pairs -= paths.size;
+    let bytes = 0;
+    for (const watched of this.#pathsOf.values()) {
+      assert(watched.paths.size > 0, 'WCH-2: a watcher without paths is kept');
+      pairs -= watched.paths.size;
+      const counted = [...watched.paths].reduce((sum, path) => sum + bytesOf(path), 0);
+      assert(counted === watched.bytes, 'WCH-3: the bytes of a watcher are wrong');
+      bytes += counted;
     }
     assert(pairs === 0, 'WCH-2: a watcher has a path that lacks it');
+    assert(bytes === this.#bytes, 'WCH-3: the bytes of all watches are wrong');
     assert(watches === this.#watches && recursive === this.#recursive, 'WCH-2: the counts are wrong');
   }
 
@@ -151,10 +182,21 @@ export class WatchTable<W> {
     watchers.set(watcher, bits | bit);
     this.#watches++;
     if (bit === Bit.recursive) this.#recursive++;
-    if (bits !== 0) return;
-    const paths = this.#pathsOf.get(watcher);
-    if (paths === undefined) this.#pathsOf.set(watcher, new Set([path]));
-    else paths.add(path);
+    if (bits === 0) this.#addPath(path, watcher);
+  }
+
+  #addPath(path: string, watcher: W): void {
+    let watched = this.#pathsOf.get(watcher);
+    if (watched === undefined) {
+      watched = { paths: new Set(), bytes: 0 };
+      this.#pathsOf.set(watcher, watched);
+    }
+    const bytes = bytesOf(path);
+    watched.paths.add(path);
+    watched.bytes += bytes;
+    this.#bytes += bytes;
+    const { watchBytesMax, connectionWatchBytesMax } = this.#limits;
+    if (watched.bytes > connectionWatchBytesMax || this.#bytes > watchBytesMax) this.#excessive = watcher;
   }
 
   /** Tells the watchers at a path that have one of the bits, and removes those of the bits that are one-shot. */
@@ -199,9 +241,12 @@ export class WatchTable<W> {
     }
     watchers.delete(watcher);
     if (watchers.size === 0) this.#watchersAt.delete(path);
-    const paths = this.#pathsOf.get(watcher);
-    assert(paths?.delete(path) === true, 'WCH-2: a watcher lacks a path that has it', { path });
-    if (paths.size === 0) this.#pathsOf.delete(watcher);
+    const watched = this.#pathsOf.get(watcher);
+    assert(watched?.paths.delete(path) === true, 'WCH-2: a watcher lacks a path that has it', { path });
+    const bytes = bytesOf(path);
+    watched.bytes -= bytes;
+    this.#bytes -= bytes;
+    if (watched.paths.size === 0) this.#pathsOf.delete(watcher);
   }
 
   #uncount(bits: number): void {
@@ -209,6 +254,32 @@ export class WatchTable<W> {
     if (bits & Bit.recursive) this.#recursive--;
   }
 }
+
+/**
+ * What watches may take in memory, in bytes: of each path that a watcher watches, its length and {@link WATCHED_PATH_BYTES}. The
+ * names are those of `ServerConfig`.
+ */
+export interface WatchLimits {
+  readonly watchBytesMax: number;
+  readonly connectionWatchBytesMax: number;
+}
+
+/** Of one watcher. */
+interface WatchedPaths {
+  readonly paths: Set<string>;
+  /** All paths as {@link WatchLimits} counts them. */
+  bytes: number;
+}
+
+/** What one watcher at one path takes beside the path itself, measured: the entries of both ends of the relation. */
+export const WATCHED_PATH_BYTES = 300;
+
+const bytesOf = (path: string): number => path.length + WATCHED_PATH_BYTES;
+
+const UNLIMITED: WatchLimits = {
+  watchBytesMax: Number.POSITIVE_INFINITY,
+  connectionWatchBytesMax: Number.POSITIVE_INFINITY,
+};
 
 /** What happened to a znode. */
 export interface WatchedChange {
