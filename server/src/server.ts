@@ -191,7 +191,7 @@ export class Server implements ConnectionOwner {
       snapshotDisk,
       gzip,
       runLog,
-      compress: config.snapshotCompression === 'gz',
+      compression: config.snapshotCompression,
       checkDigest: config.digestEnabled,
       trustEmpty: config.trustEmptySnapshot,
       withDigest: config.digestEnabled,

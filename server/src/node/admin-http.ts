@@ -83,11 +83,15 @@ export class HttpEndpoint {
     { host, port, idleTimeoutMs }: Address & { readonly idleTimeoutMs: number },
     route: Route,
   ): Promise<HttpEndpoint> {
-    const server = createServer((request, response) => respond(request, response, route));
+    const timeouts = {
+      keepAliveTimeout: idleTimeoutMs,
+      requestTimeout: idleTimeoutMs,
+      headersTimeout: idleTimeoutMs,
+      // Node looks for what has come too late only so often: by default, every half minute.
+      connectionsCheckingInterval: Math.ceil(idleTimeoutMs / 2),
+    };
+    const server = createServer(timeouts, (request, response) => respond(request, response, route));
     server.maxConnections = CONNECTIONS_MAX;
-    server.keepAliveTimeout = idleTimeoutMs;
-    server.requestTimeout = idleTimeoutMs;
-    server.headersTimeout = idleTimeoutMs;
     return new Promise((resolve, reject) => {
       server.once('error', reject);
       // All addresses are those of IPv6 too, as in the original.

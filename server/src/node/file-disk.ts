@@ -4,8 +4,8 @@ import type { Disk, DiskFile, Done } from '../ports.ts';
 import { StorageError } from '../storage/storage-error.ts';
 
 /**
- * The {@link Disk} of a real machine: a folder of the file system. Writes, syncs and truncations run on Node's thread pool;
- * what only happens at start-up is synchronous.
+ * The {@link Disk} of a real machine: a folder of the file system. Syncs, truncations and large writes run on Node's thread pool;
+ * small writes, and what only happens at start-up, are synchronous.
  */
 export class FileDisk implements Disk {
   readonly name: string;
@@ -70,6 +70,12 @@ function problemOf(error: unknown): string {
   }
 }
 
+/**
+ * So few bytes are written without the thread pool: the system copies them into its own memory, which takes some microseconds,
+ * and the way through the pool a tenth of a millisecond. A sync waits for the disk, and never happens here.
+ */
+const WRITTEN_AT_ONCE_MAX = 64 * 1024;
+
 class OpenFile implements DiskFile {
   readonly #path: string;
   readonly #descriptor: number;
@@ -102,7 +108,22 @@ class OpenFile implements DiskFile {
 
   write(offset: number, bytes: Uint8Array, done: Done): void {
     const finished = this.#begin(done);
-    if (finished !== undefined) this.#writeFrom(offset, bytes, finished);
+    if (finished === undefined) return;
+    if (bytes.length <= WRITTEN_AT_ONCE_MAX) process.nextTick(finished, this.#writeNow(offset, bytes));
+    else this.#writeFrom(offset, bytes, finished);
+  }
+
+  /** @returns why it failed */
+  #writeNow(offset: number, bytes: Uint8Array): Error | null {
+    try {
+      for (let at = 0; at < bytes.length; ) {
+        at += fs.writeSync(this.#descriptor, bytes, at, bytes.length - at, offset + at);
+        this.#size = Math.max(this.#size, offset + at);
+      }
+      return null;
+    } catch (error) {
+      return error instanceof Error ? error : new Error(`${this.#path} can't be written`, { cause: error });
+    }
   }
 
   /** The system may write less than it was given: goes on with the rest. */

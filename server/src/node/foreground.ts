@@ -1,5 +1,6 @@
-import { ConfigError, type ParsedZooCfg, type ServerConfigOptions } from '../config.ts';
+import { ConfigError, type ServerConfigOptions } from '../config.ts';
 import { StorageError } from '../storage/storage-error.ts';
+import type { ParsedZooCfg } from '../zoo-cfg.ts';
 import { AdminServerError } from './admin-http.ts';
 import { SERVING } from './daemon.ts';
 import { ExitCode } from './exit-code.ts';

@@ -6,6 +6,9 @@ import type { Machine, Millis } from '../ports.ts';
 
 /** The {@link Machine} of a real one. Asked by administrators only: it may take a ms. */
 export class SystemMachine implements Machine {
+  /** Made when it is first asked for: it takes 7 MB of resident memory, and few ask. */
+  #timeFormat: Intl.DateTimeFormat | undefined;
+
   /** The original's names; in place of those about Java, Node's version and program. */
   environment(): readonly (readonly [name: string, value: string])[] {
     const heap = getHeapStatistics();
@@ -56,24 +59,26 @@ export class SystemMachine implements Machine {
   }
 
   formatTime(wallTime: Millis): string {
-    const parts = new Map(TIME.formatToParts(wallTime).map(({ type: part, value }) => [part, value]));
+    this.#timeFormat ??= timeFormat();
+    const parts = new Map(this.#timeFormat.formatToParts(wallTime).map(({ type: part, value }) => [part, value]));
     const part = (name: Intl.DateTimeFormatPartTypes): string => parts.get(name) ?? '';
     const time = `${part('hour')}:${part('minute')}:${part('second')}`;
     return `${part('weekday')} ${part('month')} ${part('day')} ${time} ${part('timeZoneName')} ${part('year')}`;
   }
 }
 
-const TIME = new Intl.DateTimeFormat('en-US', {
-  weekday: 'short',
-  month: 'short',
-  day: '2-digit',
-  hour: '2-digit',
-  minute: '2-digit',
-  second: '2-digit',
-  hourCycle: 'h23',
-  timeZoneName: 'short',
-  year: 'numeric',
-});
+const timeFormat = (): Intl.DateTimeFormat =>
+  new Intl.DateTimeFormat('en-US', {
+    weekday: 'short',
+    month: 'short',
+    day: '2-digit',
+    hour: '2-digit',
+    minute: '2-digit',
+    second: '2-digit',
+    hourCycle: 'h23',
+    timeZoneName: 'short',
+    year: 'numeric',
+  });
 
 function namesIn(folder: string): string[] {
   try {

@@ -72,6 +72,8 @@ const withoutMapping = (host: string): string => (/^::ffff:\d+\./.test(host) ? h
 
 /** How long a stream that was closed may stand still, and how long it waits for its client when all is sent. */
 const LINGER_MS = 2000;
+/** How long in all, whatever its client reads meanwhile: nobody counts what it holds any more. */
+const LINGER_MAX_MS = 10_000;
 
 class TcpStream implements Stream {
   readonly remote: Address;
@@ -135,9 +137,11 @@ class TcpStream implements Stream {
     const socket = this.#socket;
     socket.resume();
     socket.setTimeout(LINGER_MS, () => socket.destroy());
+    let cut = setTimeout(() => socket.destroy(), LINGER_MAX_MS);
+    socket.once('close', () => clearTimeout(cut));
     socket.end(() => {
-      const cut = setTimeout(() => socket.destroy(), LINGER_MS);
-      socket.once('close', () => clearTimeout(cut));
+      clearTimeout(cut);
+      if (!socket.destroyed) cut = setTimeout(() => socket.destroy(), LINGER_MS);
     });
   }
 
