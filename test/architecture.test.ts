@@ -16,7 +16,7 @@ const packages = {
   client: { imports: ['zookeeper-protocol-ts', 'rxjs', 'retry', 'debug'], doors: ['index.ts', 'rx.ts', 'cli/main.ts'] },
   recipes: { imports: ['zookeeper-client-ts', 'rxjs'], doors: ['index.ts'] },
   server: {
-    imports: ['zookeeper-protocol-ts', 'debug', 'prom-client'],
+    imports: ['zookeeper-protocol-ts', 'debug'],
     doors: ['index.ts', 'node/main.ts', 'node/txnlog-tool.ts', 'node/snapshot-tool.ts', 'testing/testing-server.ts'],
   },
 } as const;
@@ -46,7 +46,7 @@ const serverAreas: Record<string, readonly string[]> = {
   request: ['invariant', 'fifo', 'ports', 'database', 'tree', 'session', 'watch'],
   storage: ['invariant', 'ports', 'database', 'tree'],
   config: ['ports', 'session', 'storage'],
-  'zoo-cfg': ['config', 'config-properties', 'config-unsupported', 'ports', 'session'],
+  'zoo-cfg': ['config', 'config-properties', 'config-unsupported', 'ports', 'session', 'storage'],
   'config-unsupported': [],
   'config-properties': [],
   admin: ['invariant', 'ports', 'database', 'tree', 'config'],

@@ -1,6 +1,7 @@
 import { FRAME_BYTES_MAX_DEFAULT } from 'zookeeper-protocol-ts';
 import type { Millis } from './ports.ts';
 import { CONNECTION_THROTTLE_DEFAULTS, type ConnectionThrottleLimits } from './session/connection-throttle.ts';
+import type { SnapshotCompression } from './storage/snapshot-format.ts';
 import { PREALLOCATE_BYTES_DEFAULT } from './storage/txn-log.ts';
 
 /**
@@ -85,7 +86,7 @@ export interface ServerConfig {
   /** A snapshot is written after so many bytes of log at the latest (`snapSizeLimitInKb`); undefined: they don't count. Default: 4 GiB. */
   readonly snapshotLogBytes: number | undefined;
   /** How snapshots are compressed (`snapshot.compression.method`). Default: not at all. */
-  readonly snapshotCompression: 'none' | 'gz';
+  readonly snapshotCompression: SnapshotCompression;
   /** How many snapshots a purge keeps (`autopurge.snapRetainCount`), at least 3. Default: 3. */
   readonly snapshotRetainCount: number;
   /** How often old snapshots and logs are purged (`autopurge.purgeInterval`); 0: never. Default: 0. */

@@ -147,7 +147,7 @@ describe('parseZooCfg', () => {
   test.each([
     'autopurge.purgeInterval=often',
     'autopurge.purgeInterval=-1',
-    'snapshot.compression.method=snappy',
+    'snapshot.compression.method=zip',
     'snapCount=many',
   ])('refuses %s', (line) => {
     expect(() => configOf(`${line}\n`)).toThrow(ConfigError);

@@ -17,6 +17,7 @@ import {
   SESSION_WEIGHT_DEFAULTS,
   type SessionWeights,
 } from './session/connection-throttle.ts';
+import type { SnapshotCompression } from './storage/snapshot-format.ts';
 
 /**
  * How a configuration is read from Apache ZooKeeper's zoo.cfg and system properties (`QuorumPeerConfig`). Nothing is passed over
@@ -339,16 +340,15 @@ const UNITS_MS: ReadonlyMap<string, Millis> = new Map([
   ['d', 86_400_000],
 ]);
 
-function compression(setting: Setting): 'none' | 'gz' {
+function compression(setting: Setting): SnapshotCompression {
   switch (setting.value) {
     case '':
       return 'none';
     case 'gz':
-      return 'gz';
     case 'snappy':
-      throw badSetting(setting, 'snappy is not there; gz is');
+      return setting.value;
     default:
-      throw badSetting(setting, `"${setting.value}" is neither gz nor empty`);
+      throw badSetting(setting, `"${setting.value}" is neither gz nor snappy nor empty`);
   }
 }
 

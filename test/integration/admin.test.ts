@@ -153,6 +153,42 @@ describe('the AdminServer', () => {
     expect((await fetch(`${urlOf(server)}/commands/ruok`)).status).toBe(200);
   });
 
+  it.each([
+    ['a header of 100 KB', `GET /commands/ruok HTTP/1.1\r\nHost: x\r\nX: ${'x'.repeat(100_000)}\r\n\r\n`, 431],
+    ['a path that leads out', 'GET /commands/../../etc/passwd HTTP/1.1\r\nHost: x\r\n\r\n', 404],
+    ['an encoded one', 'GET /commands/%2e%2e/%2e%2e/etc/passwd HTTP/1.1\r\nHost: x\r\n\r\n', 404],
+    ['a TRACE', 'TRACE /commands/ruok HTTP/1.1\r\nHost: x\r\n\r\n', 405],
+    ['no HTTP at all', '\0\0\0\x2c\0\0\0\0\r\n\r\n', 400],
+  ])('answers %s with an error, and goes on answering others', async (_what, bytes, status) => {
+    const server = await start(withAdmin());
+    const socket = connectTcp({ host: LOOPBACK, port: server.adminAddress?.port ?? 0 });
+    let text = '';
+    socket.on('data', (chunk) => (text += String(chunk)));
+    // A socket that is reset behind its answer has had it.
+    socket.on('error', () => undefined);
+    socket.write(bytes);
+    await expect.poll(() => text).toMatch(new RegExp(`^HTTP/1\\.1 ${status} `));
+    socket.destroy();
+    expect((await fetch(`${urlOf(server)}/commands/ruok`)).status).toBe(200);
+  });
+
+  it.each([
+    ['a request that does not come to its end', 'POST /commands/ruok HTTP/1.1\r\nHost: x\r\nContent-Le'],
+    ['a connection on which nothing is asked', ''],
+    ['a connection on which nothing more is asked', 'GET /commands/ruok HTTP/1.1\r\nHost: x\r\n\r\n'],
+  ])('ends %s after admin.idleTimeout', async (_what, bytes) => {
+    const server = await start({
+      admin: { host: LOOPBACK, port: 0, commandUrl: '/commands', idleTimeoutMs: 200 },
+    });
+    const socket = connectTcp({ host: LOOPBACK, port: server.adminAddress?.port ?? 0 });
+    const closed = new Promise((resolve) => socket.once('close', resolve));
+    socket.on('error', () => undefined);
+    socket.resume();
+    if (bytes !== '') socket.write(bytes);
+    await closed;
+    expect((await fetch(`${urlOf(server)}/commands/ruok`)).status).toBe(200);
+  });
+
   it('ends with its server, with connections that are kept open', async () => {
     const server = await start(withAdmin());
     const { port } = server.adminAddress ?? { port: 0 };

@@ -1,6 +1,16 @@
 /**
- * Hostile clients (the rows Z1 … Z25 of the fault model that concern the client port). Whatever one of them does, its neighbour
- * goes on: it has a session, an ephemeral and a watch from before, and is served in between and afterwards.
+ * Hostile clients. Whatever one of them does, its neighbour goes on: it has a session, an ephemeral and a watch from before, and is
+ * served in between and afterwards. Which kind of bad input is tested where:
+ *
+ * - frames that are too long, cut short, or make no sense; words; handshakes; requests in their place (Z1 to Z9): here, "a stream
+ *   that makes no sense", "a handshake", "a client that takes its time"; words that come in pieces: `admin.test.ts`; clients that
+ *   vanish without a word (Z4): `server.test.ts`, "expires when its client is silent".
+ * - unknown operations, reserved xids, paths, reserved znodes, null and empty data, ACLs, multis (Z10 to Z16): here, "a malformed
+ *   request", "a malformed multi"; each against Apache ZooKeeper's own answers: `test/interop/conformance/`.
+ * - floods: watches, children, requests and events without reading, connections, sessions, credentials, large requests (Z17 to Z25):
+ *   here, "a flood", "an authentication"; the limits themselves: `limits.test.ts`.
+ * - the HTTP port (Z28): `admin.test.ts`. Depth, children of ephemerals, versions (Z29): here and in `server.test.ts`.
+ * - connections that end at every byte (Z31): here; of whole conversations, and bytes changed at random: `test/property/fuzz-*`.
  */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import {
@@ -12,6 +22,7 @@ import {
   NO_SESSION,
   OPEN_ACL,
   OpCode,
+  type Operation,
   operations,
   toSessionId,
   toZxid,
@@ -119,6 +130,23 @@ describe('a stream that makes no sense', () => {
     expect((await hostile.callRaw(0, Buffer.alloc(36), { xid: 0 })).err).toBe(ErrorCode.UNIMPLEMENTED);
     await hostile.closed;
     await isServed();
+  });
+});
+
+describe('a frame of the greatest length', () => {
+  const setting = (frameBytes: number) => {
+    // The headers, the path, and what is around the data.
+    const data = Buffer.alloc(frameBytes - 8 - (4 + '/neighbour'.length) - 4 - 4);
+    return { path: '/neighbour', data, version: -1 };
+  };
+
+  it('is taken, and one of a byte more is the end', async () => {
+    const hostile = await joined();
+    expect((await hostile.call(operations.setData, setting(0xfffff))).err).toBe(ErrorCode.OK);
+    void hostile.call(operations.setData, setting(0x10_0000));
+    await hostile.closed;
+    const { body } = await neighbour.call(operations.exists, { path: '/neighbour', watch: false });
+    expect(body?.stat.dataLength).toBe(0xfffff - 30);
   });
 });
 
@@ -252,6 +280,30 @@ describe('a malformed request', () => {
     const hostile = await joined();
     const body = Buffer.concat([int(path.length), path, Buffer.from([0])]);
     expect((await hostile.callRaw(OpCode.exists, body)).err).toBe(ErrorCode.NO_NODE);
+  });
+
+  it.each([
+    ['the deletion of the root', operations.delete, { path: '/', version: -1 }, ErrorCode.BAD_ARGUMENTS],
+    ['the deletion of /zookeeper', operations.delete, { path: '/zookeeper', version: -1 }, ErrorCode.BAD_ARGUMENTS],
+    [
+      'new contents of the configuration',
+      operations.setData,
+      { path: '/zookeeper/config', data: Buffer.from('x'), version: -1 },
+      ErrorCode.NO_AUTH,
+    ],
+    [
+      'another access to the configuration',
+      operations.setACL,
+      { path: '/zookeeper/config', acl: OPEN_ACL, version: -1 },
+      ErrorCode.NO_AUTH,
+    ],
+  ] as const)('that asks for %s is refused', async (_what, operation, request, code) => {
+    const hostile = await joined();
+    // The union of operations has no call of its own: each is called with its own request.
+    expect((await hostile.call(operation as Operation<unknown, unknown>, request)).err).toBe(code);
+    for (const path of ['/', '/zookeeper/config', '/zookeeper/quota']) {
+      expect((await neighbour.call(operations.exists, { path, watch: false })).err).toBe(ErrorCode.OK);
+    }
   });
 
   it('tells null data and empty data apart', async () => {

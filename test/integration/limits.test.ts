@@ -1,6 +1,8 @@
 /** What the server does at each of its limits: who is stopped, who goes on, and what it keeps in memory meanwhile. */
 import { describe, expect, it } from 'vitest';
-import { ErrorCode, OPEN_ACL, operations, type ReplyHeader } from 'zookeeper-protocol-ts';
+import { ErrorCode, OPEN_ACL, operations, type ReplyHeader, toZxid } from 'zookeeper-protocol-ts';
+import { CONNECTION_THROTTLE_DEFAULTS } from '../../server/src/session/connection-throttle.ts';
+import { WATCHED_PATH_BYTES } from '../../server/src/watch/watch-table.ts';
 import { type MemoryClient, MemoryMachine } from './memory-machine.ts';
 
 const MIB = 1024 * 1024;
@@ -185,7 +187,7 @@ describe('a client that does not read', () => {
   });
 
   it('is cut off, the slowest first, when all together hold more than may be held', () => {
-    const { machine, neighbour } = machineWithBigZnode({ outboundBytesMax: 9_000_000 });
+    const { machine, neighbour } = machineWithBigZnode({ outboundBytesMax: 9_500_000 });
     const slow = upTo(5).map(() => machine.join());
     for (const [i, client] of slow.entries()) {
       client.stream.setReading(false);
@@ -193,8 +195,34 @@ describe('a client that does not read', () => {
       machine.run();
     }
     expect(slow.map(({ isClosed }) => isClosed)).toEqual([false, false, false, true, true]);
-    expect(machine.server.connectionMemory.held.outbound).toBeLessThan(9_000_000);
+    expect(machine.server.connectionMemory.held.outbound).toBeLessThan(9_500_000);
     expect(neighbour.isClosed).toBe(false);
+  });
+});
+
+describe('answers that are asked for in one turn', () => {
+  it('never take much more than clients may leave unread together', () => {
+    const outboundBytesMax = 9_000_000;
+    const machine = new MemoryMachine({ outboundBytesMax });
+    const clients = upTo(50).map(() => machine.join({ host: '10.0.0.1' }));
+    const [first] = clients;
+    if (first !== undefined) create(first, '/big', 1_000_000);
+    machine.run();
+    let mostBytes = 0;
+    const { connectionMemory } = machine.server;
+    const addOutbound = connectionMemory.addOutbound.bind(connectionMemory);
+    connectionMemory.addOutbound = (bytes) => {
+      addOutbound(bytes);
+      mostBytes = Math.max(mostBytes, connectionMemory.held.outbound);
+    };
+    for (const client of clients) {
+      client.stream.setReading(false);
+      get(client, '/big');
+    }
+    machine.run();
+    expect(mostBytes).toBeGreaterThan(outboundBytesMax);
+    expect(mostBytes).toBeLessThan(outboundBytesMax + 2_000_000);
+    expect(connectionMemory.held.outbound).toBeLessThan(outboundBytesMax);
   });
 });
 
@@ -269,6 +297,120 @@ describe('request_throttle_max_requests', () => {
     for (const path of ['/a', '/b', '/late']) get(other, path);
     machine.run();
     expect(codes(other.replies)).toEqual([ErrorCode.OK, ErrorCode.OK, code]);
+  });
+});
+
+describe('request_stale_latency_check', () => {
+  it('ends a connection whose request waited longer than its session may be silent, and executes nothing behind it', () => {
+    const machine = new MemoryMachine({
+      requestThrottleMaxRequests: 2,
+      staleLatencyCheck: true,
+      tickTimeMs: 1000,
+      minSessionTimeoutMs: 1000,
+    });
+    const [patient, hasty] = [machine.join({ timeoutMs: 20_000 }), machine.join({ timeoutMs: 1000 })];
+    machine.holdDisk();
+    for (const path of ['/a', '/b', '/patient']) create(patient, path);
+    machine.run();
+    create(hasty, '/hasty');
+    hasty.ask(operations.closeSession, undefined);
+    machine.run();
+    machine.advance(1001);
+    machine.releaseDisk();
+    machine.run();
+    expect(codes(patient.replies)).toEqual([ErrorCode.OK, ErrorCode.OK, ErrorCode.OK]);
+    expect(hasty.isClosed).toBe(true);
+    expect(machine.server.metrics.counters.stale_requests_dropped).toBe(1);
+    get(patient, '/hasty');
+    machine.run();
+    expect(codes(patient.replies).at(-1)).toBe(ErrorCode.NO_NODE);
+    // Its session ends by its silence, not by the request that came behind the dropped one.
+    expect(machine.server.database.sessions.size).toBe(2);
+  });
+});
+
+describe('connection_throttle_tokens', () => {
+  it('turns away who asks for a session when no token is left, before anything is done for it', () => {
+    const connectionThrottle = { ...CONNECTION_THROTTLE_DEFAULTS, tokens: 3, fillTimeMs: 100 };
+    const machine = new MemoryMachine({ connectionThrottle });
+    const clients = upTo(5).map(() => machine.join());
+    expect(clients.map(({ isClosed }) => isClosed)).toEqual([false, false, false, true, true]);
+    expect(machine.server.database.sessions.size).toBe(3);
+    expect(machine.server.metrics.counters.connection_rejected).toBe(2);
+    expect(machine.lines.filter((line) => line.includes('(connection_throttle_tokens)')).length).toBeGreaterThan(0);
+    machine.advance(101);
+    expect(machine.join().isClosed).toBe(false);
+    expect(machine.join().isClosed).toBe(true);
+  });
+
+  it('refuses by chance as well, and tells at which', () => {
+    const connectionThrottle = {
+      ...{ tokens: 1, fillCount: 1, fillTimeMs: 1_000_000, freezeTimeMs: 10 },
+      ...{ dropIncrease: 1, dropDecrease: 0, decreaseRatio: 0, weights: undefined },
+    };
+    const machine = new MemoryMachine({ connectionThrottle });
+    expect(machine.join().isClosed).toBe(false);
+    machine.advance(11);
+    expect(machine.join().isClosed).toBe(true);
+    expect(machine.server.view().connectionDropChance).toBe(1);
+  });
+});
+
+describe('sessionsMax', () => {
+  it('turns away who asks for one session more, and nobody who has one', () => {
+    const machine = new MemoryMachine({ sessionsMax: 2 });
+    const [first] = [machine.join(), machine.join()];
+    expect(machine.join().isClosed).toBe(true);
+    expect(machine.lines.some((line) => line.includes('(sessionsMax)'))).toBe(true);
+    const { session } = first;
+    first.stream.end();
+    machine.run();
+    const again = machine.connect();
+    if (session !== undefined) again.openSession({ sessionId: session.sessionId, password: session.password });
+    machine.run();
+    expect(again.session?.sessionId).toBe(session?.sessionId);
+    again.ask(operations.closeSession, undefined);
+    machine.run();
+    expect(machine.join().isClosed).toBe(false);
+  });
+});
+
+describe('watchBytesMax and connectionWatchBytesMax', () => {
+  const watch = (client: MemoryClient, path: string): void => client.ask(operations.exists, { path, watch: true });
+
+  it('end the connection that brings more watches than it may have, and take all of them with it', () => {
+    const machine = new MemoryMachine({ connectionWatchBytesMax: 10 * (WATCHED_PATH_BYTES + 4) });
+    const [hostile, neighbour] = [machine.join(), machine.join()];
+    watch(neighbour, '/n00');
+    for (let i = 10; i < 20; i++) watch(hostile, `/n${i}`);
+    // The same path again takes nothing.
+    watch(hostile, '/n10');
+    machine.run();
+    expect([hostile.isClosed, machine.server.view().watches.total]).toEqual([false, 11]);
+    watch(hostile, '/n20');
+    machine.run();
+    expect([hostile.isClosed, neighbour.isClosed]).toEqual([true, false]);
+    expect(machine.server.view().watches.total).toBe(1);
+    expect(machine.lines.at(-1)).toContain('connectionWatchBytesMax');
+    create(neighbour, '/n00');
+    machine.run();
+    expect(neighbour.events).toBe(1);
+  });
+
+  it('hold for long paths, for watches set again in one request, and for all connections together', () => {
+    const machine = new MemoryMachine({ watchBytesMax: 1_000_000 });
+    const [first, second, third] = [machine.join(), machine.join(), machine.join()];
+    watch(first, `/${'x'.repeat(600_000)}`);
+    machine.run();
+    watch(second, `/${'y'.repeat(600_000)}`);
+    machine.run();
+    expect([first.isClosed, second.isClosed]).toEqual([false, true]);
+    const existWatches = Array.from({ length: 2000 }, (_, i) => `/n${i}`);
+    const none = { dataWatches: [], childWatches: [] };
+    third.ask(operations.setWatches, { relativeZxid: toZxid(0n), existWatches, ...none }, { xid: -8 });
+    machine.run();
+    expect([first.isClosed, third.isClosed]).toEqual([false, true]);
+    expect(machine.server.view().watches.total).toBe(1);
   });
 });
 

@@ -67,8 +67,11 @@ export class RawConnection {
     });
     // A reset is an end like any other; what was expected fails below.
     socket.on('error', () => undefined);
-    this.closed = once(socket, 'close').then(() => {
-      for (const waiter of this.#waiting) waiter.fail(new Error('the connection was closed'));
+    this.closed = new Promise((resolve) => {
+      socket.once('close', () => {
+        for (const waiter of this.#waiting) waiter.fail(new Error('the connection was closed'));
+        resolve();
+      });
     });
   }
 

@@ -159,7 +159,10 @@ const interopDir = process.env.INTEROP_DIR ?? fileURLToPath(new URL('../../../sh
 const dumpFile = async (script: string, ...args: string[]): Promise<string> =>
   (await promisify(execFile)(join(interopDir, script), args, { maxBuffer: 64 * 1024 * 1024 })).stdout;
 
-const startOurs = (dataDir: string, options: { snapshotCompression?: 'gz' } = {}): Promise<ZooKeeperServer> =>
+const startOurs = (
+  dataDir: string,
+  options: { snapshotCompression?: 'gz' | 'snappy' } = {},
+): Promise<ZooKeeperServer> =>
   ZooKeeperServer.start({
     dataDir,
     clientPort: 0,
@@ -267,7 +270,7 @@ describe.skipIf(missing !== undefined)('the data folder', () => {
     await java.restart();
   });
 
-  it.each([{}, { snapshotCompression: 'gz' as const }])(
+  it.each([{}, { snapshotCompression: 'gz' as const }, { snapshotCompression: 'snappy' as const }])(
     'of ours (%o) is opened by Java: same tree, stats, ACLs, sessions and digest',
     async (options) => {
       const folder = join(root, `ours-${options.snapshotCompression ?? 'plain'}`);

@@ -2,13 +2,14 @@ import { toHex } from 'zookeeper-protocol-ts';
 import type { Database } from '../database.ts';
 import type { RunLog } from '../ports.ts';
 import { type Recovered, type RecoveryOptions, recover } from './recovery.ts';
+import type { Gzip, SnapshotCompression, SnapshotCompressor } from './snapshot-format.ts';
 import { Snapshots, type SnapshotsOptions } from './snapshots.ts';
 
 /** What recovery and snapshots need to know, but for what the one tells the other. */
 export type OpeningOptions = RecoveryOptions &
-  Omit<SnapshotsOptions, 'recoveredFrom' | 'gzip'> & {
-    /** Whether snapshots are written compressed. */
-    readonly compress: boolean;
+  Omit<SnapshotsOptions, 'recoveredFrom' | 'compressor'> & {
+    /** How snapshots are written; those that there are may be otherwise. */
+    readonly compression: SnapshotCompression;
   };
 
 /** A folder that is ready to be served from. */
@@ -32,10 +33,10 @@ export function openStorage(
     if ('error' in outcome) return opened(outcome);
     const { database, recovered } = outcome;
     tell(recovered, database, options.runLog);
-    const { compress, gzip, ...rest } = options;
+    const { compression, gzip, ...rest } = options;
     const snapshots = new Snapshots({
       ...rest,
-      gzip: compress ? gzip : undefined,
+      compressor: compressorOf(compression, gzip),
       recoveredFrom: recovered.snapshot?.zxid,
     });
     const ready = { database, snapshots, recovered };
@@ -64,3 +65,9 @@ function tell(recovered: Recovered, database: Database, runLog: RunLog): void {
   const from = snapshot === undefined ? '' : `${snapshot.name} and `;
   runLog.info(`recovered ${from}${transactions} transactions from ${files.length} logs, up to zxid ${toHex(lastZxid)}`);
 }
+
+/** Without gzip on this machine nothing is compressed: a snapshot is worth more than its size. */
+const compressorOf = (compression: SnapshotCompression, gzip: Gzip | undefined): SnapshotCompressor => {
+  if (compression !== 'gz') return { kind: compression };
+  return gzip === undefined ? { kind: 'none' } : { kind: compression, gzip };
+};

@@ -17,7 +17,8 @@ import { toZxid, type Zxid } from 'zookeeper-protocol-ts';
  * all in the file. A file of ours holds the work of no later one; the original writes while its tree changes, so in its files
  * there may be parts of later ones, and the log must be replayed over them at least up to the digest's zxid.
  *
- * Compressed, all of it is one gzip stream (`.gz`), and the checksums are over the bytes inside.
+ * Compressed, all of it is one stream, of gzip (`.gz`) or of snappy (`.snappy`, see `snappy.ts`), and the checksums are over the
+ * bytes inside.
  */
 
 /** "ZKSN" */
@@ -69,6 +70,12 @@ export function snapshotsIn(names: readonly string[]): SnapshotName[] {
     .filter((parsed) => parsed !== undefined)
     .sort((a, b) => (a.zxid > b.zxid ? -1 : 1));
 }
+
+/** With what a snapshot that is being written is compressed. */
+export type SnapshotCompressor =
+  | { readonly kind: 'none' }
+  | { readonly kind: 'snappy' }
+  | { readonly kind: 'gz'; readonly gzip: Gzip };
 
 /** gzip, as the machine does it. */
 export interface Gzip {

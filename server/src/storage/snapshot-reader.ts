@@ -3,6 +3,7 @@ import { InvariantError } from '../invariant.ts';
 import { DataTree } from '../tree/data-tree.ts';
 import { DIGEST_VERSION } from '../tree/tree-digest.ts';
 import { ADLER32_EMPTY, adler32 } from './adler32.ts';
+import { decompressSnappy } from './snappy.ts';
 import {
   DIGEST_SECTION_BYTES,
   type Gzip,
@@ -69,11 +70,13 @@ function decompressed(
   compression: 'gz' | 'snappy',
   gzip: Gzip | undefined,
 ): ReadableFile {
-  if (compression === 'snappy' || gzip === undefined) {
+  if (compression === 'gz' && gzip === undefined) {
     throw unreadable(name, 0, `this server can't read files compressed with ${compression}`);
   }
   try {
-    const bytes = gzip.decompress(file.readAt(0, file.size));
+    const compressed = file.readAt(0, file.size);
+    const bytes =
+      compression === 'snappy' ? decompressSnappy(compressed) : (gzip?.decompress(compressed) ?? compressed);
     return { size: bytes.length, readAt: (offset, length) => bytes.subarray(offset, offset + length) };
   } catch (cause) {
     throw unreadable(name, 0, "it can't be decompressed", cause);

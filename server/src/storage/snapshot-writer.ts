@@ -1,14 +1,16 @@
 import { aclList, JuteWriter, type Zxid } from 'zookeeper-protocol-ts';
 import type { Database } from '../database.ts';
+import { assertNever } from '../invariant.ts';
 import type { Disk, DiskFile, Done } from '../ports.ts';
 import { DIGEST_VERSION } from '../tree/tree-digest.ts';
 import { ADLER32_EMPTY, adler32 } from './adler32.ts';
+import { compressSnappyChunk, SNAPPY_HEADER } from './snappy.ts';
 import {
-  type Gzip,
   SECTION_END,
   SNAPSHOT_DBID,
   SNAPSHOT_MAGIC,
   SNAPSHOT_VERSION,
+  type SnapshotCompressor,
   snapshotName,
   unfinishedSnapshotName,
 } from './snapshot-format.ts';
@@ -16,8 +18,7 @@ import {
 export interface SnapshotWriterOptions {
   readonly disk: Disk;
   readonly database: Database;
-  /** Compress the file with it. */
-  readonly gzip: Gzip | undefined;
+  readonly compressor: SnapshotCompressor;
   /** Write the section with the tree's digest (`digest.enabled`). */
   readonly withDigest: boolean;
   /** Write the section with the last zxid, of 3.9 and later (`serializeLastProcessedZxid.enabled`). */
@@ -47,7 +48,7 @@ export class SnapshotWriter {
   constructor(options: SnapshotWriterOptions) {
     this.#options = options;
     this.zxid = options.database.lastZxid;
-    this.name = snapshotName(this.zxid, options.gzip === undefined ? 'none' : 'gz');
+    this.name = snapshotName(this.zxid, options.compressor.kind);
     this.#slices = slicesOf(options);
   }
 
@@ -108,9 +109,21 @@ export class SnapshotWriter {
         this.#writeNext(file, done);
       });
     };
-    const { gzip } = this.#options;
-    if (gzip === undefined) return write(slice.value);
-    gzip.compress(slice.value, (error, compressed) => (error === null ? write(compressed) : done(error)));
+    const { compressor } = this.#options;
+    switch (compressor.kind) {
+      case 'none':
+        return write(slice.value);
+      case 'snappy': {
+        const chunk = compressSnappyChunk(slice.value);
+        return write(this.#bytes === 0 ? Buffer.concat([SNAPPY_HEADER, chunk]) : chunk);
+      }
+      case 'gz':
+        return compressor.gzip.compress(slice.value, (error, compressed) =>
+          error === null ? write(compressed) : done(error),
+        );
+      default:
+        return assertNever(compressor);
+    }
   }
 }
 

@@ -62,7 +62,7 @@ export function variedDatabase(): Database {
   return database;
 }
 
-export const WRITER_DEFAULTS = { gzip: undefined, withDigest: true, withLastZxid: true } as const;
+export const WRITER_DEFAULTS = { compressor: { kind: 'none' }, withDigest: true, withLastZxid: true } as const;
 
 /** Writes a snapshot in one go. @returns the name and the bytes of the file */
 export function snapshotOf(

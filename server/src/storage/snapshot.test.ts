@@ -183,13 +183,27 @@ describe('a snapshot', () => {
   test('compressed, is the same: gzip members, one for each slice', async () => {
     const database = variedDatabase();
     const disk = new MemoryDisk({ soon: (run) => void setImmediate(run) });
-    const writer = new SnapshotWriter({ ...WRITER_DEFAULTS, disk, database, gzip, sliceBytes: 100 });
+    const writer = new SnapshotWriter({
+      ...WRITER_DEFAULTS,
+      disk,
+      database,
+      compressor: { kind: 'gz', gzip },
+      sliceBytes: 100,
+    });
     expect(writer.name).toBe('snapshot.9.gz');
     const error = await new Promise((resolve) => writer.write(resolve));
     expect(error).toBeNull();
     const bytes = disk.bytesOf(writer.name);
     expect(Buffer.from(gunzipSync(bytes))).toHaveLength(snapshotOf(variedDatabase())[1].length);
     expect(contentsOf(read(writer.name, bytes))).toEqual(contentsOf(database));
+  });
+
+  test('compressed with snappy, is the same: a chunk for each slice', () => {
+    const database = variedDatabase();
+    const [name, bytes] = snapshotOf(database, { compressor: { kind: 'snappy' }, sliceBytes: 100 });
+    expect(name).toBe('snapshot.9.snappy');
+    expect(bytes.length).toBeLessThan(snapshotOf(database)[1].length / 2);
+    expect(contentsOf(read(name, bytes))).toEqual(contentsOf(database));
   });
 });
 
@@ -220,7 +234,7 @@ describe('readSnapshot', () => {
     expect(refusal(Buffer.concat([whole, Buffer.from('more')])).message).toContain('25 bytes follow');
     expect(refusal(Buffer.from('ZKLG and no snapshot')).message).toContain('not a snapshot of version 2');
     expect(() => read('snapshot.9.gz', whole)).toThrow("it can't be decompressed");
-    expect(() => read('snapshot.9.snappy', whole)).toThrow("can't read files compressed with snappy");
+    expect(() => read('snapshot.9.snappy', whole)).toThrow("it can't be decompressed");
   });
 
   test('refuses lengths and counts that the file has no room for, without allocating them', () => {

@@ -89,7 +89,7 @@ function makeSnapshots(
   const snapshots = new Snapshots({
     logDisk: disk,
     snapshotDisk: disk,
-    gzip: undefined,
+    compressor: { kind: 'none' },
     withDigest: true,
     withLastZxid: true,
     retained: 3,

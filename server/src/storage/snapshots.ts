@@ -2,14 +2,14 @@ import type { Zxid } from 'zookeeper-protocol-ts';
 import type { Database } from '../database.ts';
 import type { Disk, Done, RunLog } from '../ports.ts';
 import { obsoleteFiles, removeObsolete } from './retention.ts';
-import type { Gzip } from './snapshot-format.ts';
+import type { SnapshotCompressor } from './snapshot-format.ts';
 import { SnapshotWriter } from './snapshot-writer.ts';
 
 export interface SnapshotsOptions {
   readonly logDisk: Disk;
   /** May be the same as `logDisk`. */
   readonly snapshotDisk: Disk;
-  readonly gzip: Gzip | undefined;
+  readonly compressor: SnapshotCompressor;
   readonly withDigest: boolean;
   readonly withLastZxid: boolean;
   /** How many a purge keeps. */
@@ -51,8 +51,8 @@ export class Snapshots {
    */
   take(database: Database, done: Done = () => undefined): void {
     if (this.isWriting) return;
-    const { snapshotDisk: disk, runLog, gzip, withDigest, withLastZxid } = this.#options;
-    const writer = new SnapshotWriter({ disk, database, gzip, withDigest, withLastZxid });
+    const { snapshotDisk: disk, runLog, compressor, withDigest, withLastZxid } = this.#options;
+    const writer = new SnapshotWriter({ disk, database, compressor, withDigest, withLastZxid });
     this.#writing = writer;
     writer.write((error) => {
       this.#writing = undefined;

@@ -69,6 +69,16 @@ describe('the ACL table', () => {
     expect([...table].map(([, acl]) => acl)).toEqual([READ_ACL]);
   });
 
+  it('keeps a list of the snapshot that is being loaded, although a znode gives it up, for those still to come', () => {
+    const table = new AclTable([[7, READ_ACL]]);
+    table.acquireRestored(7);
+    table.release(7);
+    expect(table.get(table.acquireRestored(7))).toEqual(READ_ACL);
+    table.purgeUnused();
+    table.release(7);
+    expect([...table]).toEqual([]);
+  });
+
   it('refuses to give up what nobody acquired', () => {
     expect(() => new AclTable().release(1)).toThrow(InvariantError);
     expect(() => new AclTable([[1, READ_ACL]]).release(1)).toThrow(InvariantError);

@@ -10,10 +10,13 @@ export class AclTable {
   readonly #entries = new Map<number, Entry>();
   readonly #ids = new Map<string, number>();
   #lastId = 0;
+  /** Until {@link purgeUnused}: a znode that is still to come may have an ACL that none has now. */
+  #isLoading: boolean;
 
   /** @param entries a snapshot's table; nothing refers to it yet, see {@link purgeUnused} */
-  constructor(entries: Iterable<readonly [id: number, acl: readonly Acl[]]> = []) {
-    for (const [id, acl] of entries) {
+  constructor(entries?: Iterable<readonly [id: number, acl: readonly Acl[]]>) {
+    this.#isLoading = entries !== undefined;
+    for (const [id, acl] of entries ?? []) {
       const key = keyOf(acl);
       this.#entries.set(id, { acl, key, users: 0 });
       this.#ids.set(key, id);
@@ -24,7 +27,7 @@ export class AclTable {
   /** The number of an ACL, with one user more. */
   acquire(acl: readonly Acl[] | null): number {
     if (acl === null) return OPEN_ACL_ID;
-    const key = keyOf(acl);
+    const key = acl === OPEN_ACL ? OPEN_ACL_KEY : keyOf(acl);
     const known = this.#ids.get(key);
     const entry = known === undefined ? undefined : this.#entries.get(known);
     if (known !== undefined && entry !== undefined) {
@@ -55,7 +58,7 @@ export class AclTable {
     if (id === OPEN_ACL_ID) return;
     const entry = this.#entryOf(id);
     assert(entry.users > 0, 'TREE-6: an ACL is released more often than it was acquired');
-    if (--entry.users === 0) this.#remove(id, entry);
+    if (--entry.users === 0 && !this.#isLoading) this.#remove(id, entry);
   }
 
   get(id: number): readonly Acl[] {
@@ -73,6 +76,7 @@ export class AclTable {
 
   /** Ends loading a snapshot: drops what no znode referred to. */
   purgeUnused(): void {
+    this.#isLoading = false;
     for (const [id, entry] of this.#entries) if (entry.users === 0) this.#remove(id, entry);
   }
 
@@ -109,3 +113,6 @@ function keyOf(acl: readonly Acl[]): string {
 }
 
 const keyPart = (text: string | null): string => (text === null ? '-' : `${text.length}:${text}`);
+
+/** Of the list that nearly all creates come with. */
+const OPEN_ACL_KEY = keyOf(OPEN_ACL);

@@ -1,9 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import { type Acl, JuteReader, JuteWriter, OPEN_ACL, READ_ACL, stat, toSessionId, toZxid } from 'zookeeper-protocol-ts';
 import { InvariantError } from '../invariant.ts';
-import { DataTree, type NewZnode } from './data-tree.ts';
+import { DataTree } from './data-tree.ts';
 import { CONTAINER_OWNER, ttlOwner } from './owner.ts';
 import type { Znode } from './znode.ts';
+import type { NewZnode } from './znode-contents.ts';
 
 const zxid = (counter: number) => toZxid(0x1_0000_0000n + BigInt(counter));
 const bytes = (text: string) => new TextEncoder().encode(text);
@@ -327,16 +328,6 @@ describe('a snapshot', () => {
     expect(copy.ephemeralsOf(SESSION)).toEqual(['/a/e']);
   });
 
-  it('may be walked while znodes come and go', () => {
-    const tree = filled();
-    const walk = tree.znodes();
-    expect(tree.pathOf(walk.next().value ?? found(tree, '/'))).toBe('/');
-    tree.delete('/a/e', zxid(5));
-    create(tree, '/late', { zxid: zxid(6) });
-    const rest = [...walk].map((node) => tree.pathOf(node));
-    expect(rest).toEqual(['/zookeeper', '/zookeeper/quota', '/zookeeper/config', '/a', '/a/c', '/late']);
-  });
-
   it('is refused where a znode comes before its parent, or has a relative path', () => {
     const tree = new DataTree([]);
     const stat = { ...statOf(tree, '/'), owner: 0n };
@@ -355,21 +346,5 @@ describe('a snapshot', () => {
     expect([...tree.acls()].map(([, acl]) => acl)).toEqual([READ_ACL]);
     expect(tree.aclId(found(tree, '/zookeeper/config'))).not.toBe(-1);
     tree.assertConsistent();
-  });
-
-  it('writes the persisted stat as 60 bytes with the stored cversion and owner', () => {
-    const tree = filled();
-    const writer = new JuteWriter();
-    tree.writePersistedStat(found(tree, '/a/c'), writer);
-    const reader = new JuteReader(writer.take());
-    expect(reader.remaining).toBe(60);
-    expect([reader.readLong(), reader.readLong(), reader.readLongAsNumber(), reader.readLongAsNumber()]).toEqual([
-      zxid(3),
-      zxid(3),
-      5,
-      5,
-    ]);
-    expect([reader.readInt(), reader.readInt(), reader.readInt()]).toEqual([0, 0, 0]);
-    expect([reader.readLong(), reader.readLong()]).toEqual([CONTAINER_OWNER, zxid(3)]);
   });
 });

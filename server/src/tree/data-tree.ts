@@ -8,15 +8,16 @@ import {
   type Stat,
   toSessionId,
   toZxid,
-  ZERO_ZXID,
   type Zxid,
 } from 'zookeeper-protocol-ts';
-import { assert } from '../invariant.ts';
+import { assert, InvariantError } from '../invariant.ts';
 import { AclTable } from './acl-table.ts';
 import { CONTAINER_OWNER, isEphemeralOwner, NO_OWNER, ownerSeenByClients, ttlOf } from './owner.ts';
+import { PathIndex } from './path-index.ts';
 import { TreeDigest } from './tree-digest.ts';
 import { TreeImage } from './tree-image.ts';
 import { ROOT, StatField, type Znode, ZnodeColumns } from './znode.ts';
+import { type Contents, type NewZnode, NO_STAT, type RestoredZnode } from './znode-contents.ts';
 
 /**
  * The tree of znodes (the original's `DataTree`): what it holds, and how a transaction changes it. It checks neither
@@ -31,8 +32,9 @@ import { ROOT, StatField, type Znode, ZnodeColumns } from './znode.ts';
  * users are the znodes that have it (TREE-6). {@link assertConsistent} checks all four.
  */
 export class DataTree {
-  /** Path → slot. In order of creation, so parents stand before their children. */
-  readonly #slots = new Map<string, Znode>();
+  readonly #slots = new PathIndex();
+  /** The parent that was looked up last, while it is there: znodes are often created, and restored, next to one another. */
+  #lastParent: { readonly path: string; readonly node: Znode } | undefined;
   readonly #columns = new ZnodeColumns();
   readonly #acls: AclTable;
   readonly #digest = new TreeDigest(this.#columns);
@@ -175,19 +177,13 @@ export class DataTree {
     this.#columns.writeStatInts(node, writer, StatField.dataLength, STAT_BYTES);
   }
 
-  /** The 60 bytes of a snapshot's StatPersisted: the stored fields, without the two counts. */
-  writePersistedStat(node: Znode, writer: JuteWriter): void {
-    this.#columns.writeStatInts(node, writer, StatField.czxid, StatField.dataLength);
-    this.#columns.writeStatInts(node, writer, StatField.pzxid, STAT_BYTES);
-  }
-
   /**
    * Creates a znode; its data is copied. If it exists already, only its ACL becomes the given one, as a replay needs it. The
    * parent's cversion and pzxid are raised in both cases.
    * @returns false if it exists already, or if its parent doesn't exist
    */
   create({ path, data, acl, owner, parentCversion, zxid, time }: NewZnode): boolean {
-    const parent = this.#slots.get(parentOf(path));
+    const parent = this.#findParent(path);
     if (parent === undefined) return false;
     this.#raiseCversion(parent, parentCversion);
     this.#raisePzxid(parent, zxid);
@@ -297,12 +293,13 @@ export class DataTree {
 
   // Snapshots.
 
-  /**
-   * All znodes, parents before their children. May be walked in slices while the tree changes: znodes created meanwhile come
-   * at the end (leave out those whose czxid is past the snapshot's zxid: the log has them), deleted ones don't come.
-   */
-  znodes(): IterableIterator<Znode> {
-    return this.#slots.values();
+  /** All znodes, parents before their children. The tree must stay as it is until the end. */
+  *znodes(): Generator<Znode> {
+    let node = ROOT;
+    do {
+      yield node;
+      node = this.#nextInSubtree(node, ROOT);
+    } while (node !== ROOT);
   }
 
   /** Begins the image of a snapshot: all znodes as they are now. One at a time; {@link endImage} must end it. */
@@ -331,15 +328,24 @@ export class DataTree {
    * @returns false if its parent didn't come before: then the snapshot is broken
    */
   restore({ path, ...znode }: RestoredZnode): boolean {
-    const existing = this.#slots.get(path);
-    if (existing !== undefined) {
-      this.#forgetContents(existing);
-      this.#fill(existing, path, { ...znode, aclId: this.#acls.acquireRestored(znode.aclId) });
+    const contents = { ...znode, aclId: this.#acls.acquireRestored(znode.aclId) };
+    if (path === '/') {
+      this.#refill(ROOT, path, contents);
       return true;
     }
-    const parent = path.startsWith('/') ? this.#slots.get(parentOf(path)) : undefined;
+    const parent = path.startsWith('/') ? this.#findParent(path) : undefined;
     if (parent === undefined) return false;
-    this.#columns.link(this.#add(path, { ...znode, aclId: this.#acls.acquireRestored(znode.aclId) }), parent);
+    const node = this.#columns.allocate(path);
+    // That it is there already is so rare that a look-up for each of a million znodes would cost more.
+    if (this.#slots.set(path, node)) {
+      this.#fillNew(node, path, contents);
+      this.#columns.link(node, parent);
+      return true;
+    }
+    this.#columns.release(node);
+    const existing = this.#childOf(parent, path);
+    this.#slots.set(path, existing);
+    this.#refill(existing, path, contents);
     return true;
   }
 
@@ -358,7 +364,7 @@ export class DataTree {
     const users = new Map<number, number>();
     let linked = 1;
     let approximateBytes = 0;
-    for (const [path, node] of this.#slots) {
+    for (const [path, node] of this.#slots.entries()) {
       assert(this.pathOf(node) === path, 'TREE-1: a path leads to the slot of another', { path });
       let children = 0;
       for (let child = this.#columns.firstChildOf(node); child !== ROOT; child = this.#columns.nextSiblingOf(child)) {
@@ -391,6 +397,16 @@ export class DataTree {
     for (const [id] of this.#acls) {
       assert(this.#acls.usersOf(id) === (users.get(id) ?? 0), 'TREE-6: users of an ACL', { id });
     }
+  }
+
+  #findParent(path: string): Znode | undefined {
+    const last = this.#lastParent;
+    if (last !== undefined && path.lastIndexOf('/') === last.path.length && path.startsWith(last.path))
+      return last.node;
+    const parent = parentOf(path);
+    const node = this.#slots.get(parent);
+    if (node !== undefined) this.#lastParent = { path: parent, node };
+    return node;
   }
 
   #cversionSeenByClients(node: Znode): number {
@@ -428,7 +444,7 @@ export class DataTree {
 
   #addReserved(): void {
     for (const path of ['/zookeeper', '/zookeeper/quota', '/zookeeper/config']) {
-      if (this.#slots.has(path)) continue;
+      if (this.#slots.get(path) !== undefined) continue;
       const parent = this.#slots.get(parentOf(path));
       assert(parent !== undefined, 'TREE-1: a reserved znode has no parent', { path });
       const isConfig = path === '/zookeeper/config';
@@ -443,9 +459,26 @@ export class DataTree {
   #add(path: string, contents: Contents): Znode {
     const node = this.#columns.allocate(path);
     this.#slots.set(path, node);
+    this.#fillNew(node, path, contents);
+    return node;
+  }
+
+  #fillNew(node: Znode, path: string, contents: Contents): void {
     this.#approximateBytes += path.length;
     this.#fill(node, path, contents);
-    return node;
+  }
+
+  #refill(node: Znode, path: string, contents: Contents): void {
+    this.#forgetContents(node);
+    this.#fill(node, path, contents);
+  }
+
+  /** The child of that path, by looking through all. */
+  #childOf(parent: Znode, path: string): Znode {
+    for (let child = this.#columns.firstChildOf(parent); child !== ROOT; child = this.#columns.nextSiblingOf(child)) {
+      if (this.pathOf(child) === path) return child;
+    }
+    throw new InvariantError(`TREE-1: ${path} is not among its parent's children`);
   }
 
   #fill(node: Znode, path: string, { data, aclId, stat }: Contents): void {
@@ -518,6 +551,7 @@ export class DataTree {
     this.#forgetContents(node);
     this.#approximateBytes -= path.length;
     this.#slots.delete(path);
+    if (this.#lastParent?.node === node) this.#lastParent = undefined;
     this.#columns.unlink(node);
     this.#columns.release(node);
   }
@@ -536,64 +570,8 @@ export class DataTree {
   }
 }
 
-/** What {@link DataTree.create} needs to know. */
-export interface NewZnode {
-  readonly path: string;
-  readonly data: Uint8Array | null;
-  /** Null for the open ACL. */
-  readonly acl: readonly Acl[] | null;
-  /** The raw owner field, see `owner.ts`. */
-  readonly owner: bigint;
-  /** The parent's stored cversion afterwards; -1 for one more than it has. */
-  readonly parentCversion: number;
-  readonly zxid: Zxid;
-  /** The leader's wall clock, ms since 1970. */
-  readonly time: number;
-}
-
-/** The stat fields that a snapshot has, with their stored values. */
-export interface PersistedStat {
-  readonly czxid: Zxid;
-  readonly mzxid: Zxid;
-  readonly ctime: number;
-  readonly mtime: number;
-  readonly version: number;
-  /** The stored one, which counts creates only. */
-  readonly cversion: number;
-  readonly aversion: number;
-  /** The raw field, see `owner.ts`. */
-  readonly owner: bigint;
-  readonly pzxid: Zxid;
-}
-
-/** A znode as a snapshot has it. */
-export interface RestoredZnode extends Contents {
-  readonly path: string;
-}
-
-interface Contents {
-  readonly data: Uint8Array | null;
-  /** A number of the ACL table, or -1. */
-  readonly aclId: number;
-  readonly stat: PersistedStat;
-}
-
-const NO_STAT: PersistedStat = {
-  czxid: ZERO_ZXID,
-  mzxid: ZERO_ZXID,
-  ctime: 0,
-  mtime: 0,
-  version: 0,
-  cversion: 0,
-  aversion: 0,
-  owner: NO_OWNER,
-  pzxid: ZERO_ZXID,
-};
-
 /** In a txn of an old log: one more than the parent has. */
 const INCREMENT = -1;
 
 /** One for all znodes without bytes. */
 const NO_BYTES = new Uint8Array(0);
-
-/** Bytes of the tree's own: what arrives is a part of a network chunk or of a log file, which must not be kept for it. */

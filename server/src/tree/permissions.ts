@@ -1,4 +1,4 @@
-import type { Acl, Id } from 'zookeeper-protocol-ts';
+import { type Acl, type Id, OPEN_ACL, Permission } from 'zookeeper-protocol-ts';
 
 /**
  * Who may do what (the original's `checkACL` and `fixupACL`; programmer's guide, "ZooKeeper access control using ACLs").
@@ -50,6 +50,8 @@ export function userOf({ scheme, id }: Id): string {
  */
 export function fixupAcl(acl: readonly Acl[] | null, identities: readonly Id[]): readonly Acl[] | undefined {
   if (acl === null || acl.length === 0) return undefined;
+  // Most are this one: then nothing of the request is kept for it.
+  if (isOpenToAll(acl)) return OPEN_ACL;
   const fixed: Acl[] = [];
   for (const entry of withoutRepetitions(acl)) {
     if (entry.id.scheme === 'auth' && entry.id.id !== null) {
@@ -75,6 +77,9 @@ function withoutRepetitions(acl: readonly Acl[]): readonly Acl[] {
 
 /** The length keeps apart what a separator in a scheme would blur. */
 const keyOf = ({ perms, id: { scheme, id } }: Acl): string => `${perms} ${scheme?.length} ${scheme} ${id}`;
+
+const isOpenToAll = (acl: readonly Acl[]): boolean =>
+  acl.length === 1 && acl[0]?.perms === Permission.ALL && isWorld(acl[0].id);
 
 const isWorld = (id: Id): boolean => id.scheme === 'world' && id.id === 'anyone';
 

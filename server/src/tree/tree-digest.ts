@@ -10,11 +10,14 @@ export const DIGEST_VERSION = 2;
  * It is kept up to date lazily: a changed znode is only noted, and counted anew when somebody asks for the sum or when many
  * have been noted. A burst of creates below one parent computes that parent once. The znodes below /zookeeper don't count.
  *
- * What must hold: the sum is that of the digests in the column, and a znode whose digest there is out of date is noted.
+ * What must hold: the sum is that of the digests in the column, and a znode whose digest there is out of date is marked as
+ * stale and noted.
  */
 export class TreeDigest {
   readonly #columns: ZnodeColumns;
-  readonly #stale = new Set<Znode>();
+  /** The first `#notedCount` are noted; some may have vanished since, or stand here twice. */
+  readonly #noted = new Int32Array(NOTED_MAX);
+  #notedCount = 0;
   /** The sum in two halves: numbers are exact and cost no memory. */
   #high = 0;
   #low = 0;
@@ -31,19 +34,26 @@ export class TreeDigest {
 
   /** A znode is new, or will be changed in this step. */
   changed(node: Znode): void {
-    if (this.#stale.size >= STALE_MAX) this.#settle();
-    this.#stale.add(node);
+    if (this.#columns.isStale(node)) return;
+    if (this.#notedCount === NOTED_MAX) this.#settle();
+    this.#columns.setStale(node, true);
+    this.#noted[this.#notedCount++] = node;
   }
 
   /** A znode is about to vanish. */
   removed(node: Znode): void {
-    this.#stale.delete(node);
+    this.#columns.setStale(node, false);
     this.#replace(node, 0);
   }
 
   #settle(): void {
-    for (const node of this.#stale) this.#replace(node, this.#digestOf(node));
-    this.#stale.clear();
+    for (let i = 0; i < this.#notedCount; i++) {
+      const node = this.#noted[i] as Znode;
+      if (!this.#columns.isStale(node)) continue;
+      this.#columns.setStale(node, false);
+      this.#replace(node, this.#digestOf(node));
+    }
+    this.#notedCount = 0;
   }
 
   #replace(node: Znode, digest: number): void {
@@ -67,4 +77,4 @@ export class TreeDigest {
 const UNCOUNTED = '/zookeeper/';
 
 /** So many znodes are computed at a time at the most: well below a millisecond. */
-const STALE_MAX = 1024;
+const NOTED_MAX = 1024;

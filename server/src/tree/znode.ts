@@ -5,7 +5,9 @@ import { DataSlabs } from './data-slabs.ts';
 
 /**
  * Znodes in columns. A znode is a slot number; what it is made of stands at that index in a few arrays, so that a million
- * znodes are a handful of objects for the garbage collector instead of many millions.
+ * znodes are a handful of objects for the garbage collector instead of many millions. The arrays come in pages of
+ * {@link PAGE_SLOTS} slots: a tree grows by a page, and nothing that it has already is ever copied, which with a million znodes
+ * would hold everything up.
  *
  * Stat fields stand in one byte slab, 68 bytes a slot, in the order and the byte order of a Stat on the wire. Two fields
  * differ from what clients see: `cversion` is the stored one, which counts creates only, and `ephemeralOwner` is the raw
@@ -39,54 +41,61 @@ export const StatField = {
 } as const;
 export type StatField = (typeof StatField)[keyof typeof StatField];
 
-const SLOTS_AT_FIRST = 64;
+/** A power of two, for a slot's number is its page's and its place in it. */
+const PAGE_BITS = 12;
+const PAGE_SLOTS = 1 << PAGE_BITS;
+const PLACE_MASK = PAGE_SLOTS - 1;
+
+/** The columns of so many slots. */
+class Page {
+  /** Undefined in a free slot. */
+  readonly paths: (string | undefined)[] = [];
+  /** 68 bytes a slot. */
+  readonly statBytes = new Uint8Array(PAGE_SLOTS * STAT_BYTES);
+  /** The same memory. */
+  readonly stats = new DataView(this.statBytes.buffer);
+  /** Where the data is; {@link NO_DATA} for null. Its length is in the Stat. */
+  readonly dataPlaces = new Int32Array(PAGE_SLOTS);
+  /** What each znode has in the sum of `TreeDigest`, which keeps this column; 0 in a free slot. */
+  readonly digests = new Uint32Array(PAGE_SLOTS);
+  /** 1 where that is out of date; 0 in a free slot. */
+  readonly stale = new Uint8Array(PAGE_SLOTS);
+  readonly aclIds = new Int32Array(PAGE_SLOTS);
+  readonly parents = new Int32Array(PAGE_SLOTS);
+  readonly firstChildren = new Int32Array(PAGE_SLOTS);
+  readonly nextSiblings = new Int32Array(PAGE_SLOTS);
+  readonly previousSiblings = new Int32Array(PAGE_SLOTS);
+}
 
 /** The place of data that is null: no value is there. */
 const NO_DATA = -0x8000_0000;
 
 /** The columns, and which slots are free. Knows nothing of paths' meaning; `DataTree` does. */
 export class ZnodeColumns {
-  /** Undefined in a free slot. */
-  readonly #paths: (string | undefined)[] = [];
-  /** Where the data is; {@link NO_DATA} for null. Its length is in the Stat. */
-  #dataPlaces = new Int32Array(SLOTS_AT_FIRST);
+  readonly #pages: Page[] = [];
+  #slotCount = 0;
   readonly #data = new DataSlabs();
   readonly #free: Znode[] = [];
-  #stats = new DataView(new ArrayBuffer(SLOTS_AT_FIRST * STAT_BYTES));
-  /** The memory of `#stats`. */
-  #statBytes = new Uint8Array(this.#stats.buffer);
-  /** What each znode has in the sum of `TreeDigest`, which keeps this column; 0 in a free slot. */
-  #digests = new Uint32Array(SLOTS_AT_FIRST);
-  #aclIds = new Int32Array(SLOTS_AT_FIRST);
-  #parents = new Int32Array(SLOTS_AT_FIRST);
-  #firstChildren = new Int32Array(SLOTS_AT_FIRST);
-  #nextSiblings = new Int32Array(SLOTS_AT_FIRST);
-  #previousSiblings = new Int32Array(SLOTS_AT_FIRST);
 
   /** Takes a slot, without children and in nobody's list. The other fields are anything until they are set. */
   allocate(path: string): Znode {
-    const slot = this.#free.pop() ?? (this.#paths.length as Znode);
-    if (slot === this.#paths.length) {
-      if (slot === this.#aclIds.length) this.#grow();
-      this.#paths.push(path);
-    } else {
-      this.#paths[slot] = path;
-    }
-    this.#dataPlaces[slot] = NO_DATA;
+    const slot = this.#free.pop() ?? this.#newSlot();
+    this.#page(slot).paths[slot & PLACE_MASK] = path;
+    this.#page(slot).dataPlaces[slot & PLACE_MASK] = NO_DATA;
     return slot;
   }
 
   /** Gives a slot back. It must have been unlinked and have no children. */
   release(node: Znode): void {
-    assert(this.#firstChildren[node] === 0, 'TREE-1: a znode with children is released');
-    this.#paths[node] = undefined;
+    assert(this.#page(node).firstChildren[node & PLACE_MASK] === 0, 'TREE-1: a znode with children is released');
+    this.#page(node).paths[node & PLACE_MASK] = undefined;
     this.#releaseData(node);
     this.#free.push(node);
   }
 
   /** Slots that are in use or free. */
   get slotCount(): number {
-    return this.#paths.length;
+    return this.#slotCount;
   }
 
   freeSlots(): readonly Znode[] {
@@ -94,45 +103,53 @@ export class ZnodeColumns {
   }
 
   pathOf(node: Znode): string {
-    const path = this.#paths[node];
+    const path = this.#page(node).paths[node & PLACE_MASK];
     assert(path !== undefined, 'TREE-1: a znode is used after it was deleted');
     return path;
   }
 
   /** A view: good until the znode's data is set again, or the znode deleted. */
   dataOf(node: Znode): Uint8Array | null {
-    const place = this.#dataPlaces[node] ?? NO_DATA;
+    const place = this.#page(node).dataPlaces[node & PLACE_MASK] ?? NO_DATA;
     return place === NO_DATA ? null : this.#data.view(place, this.int(node, StatField.dataLength));
   }
 
   /** Copies the bytes. */
   setData(node: Znode, data: Uint8Array | null): void {
     this.#releaseData(node);
-    if (data !== null) this.#dataPlaces[node] = this.#data.store(data);
+    if (data !== null) this.#page(node).dataPlaces[node & PLACE_MASK] = this.#data.store(data);
     this.setInt(node, StatField.dataLength, data === null ? 0 : data.length);
   }
 
   #releaseData(node: Znode): void {
-    const place = this.#dataPlaces[node] ?? NO_DATA;
+    const place = this.#page(node).dataPlaces[node & PLACE_MASK] ?? NO_DATA;
     if (place === NO_DATA) return;
     this.#data.release(place, this.int(node, StatField.dataLength));
-    this.#dataPlaces[node] = NO_DATA;
+    this.#page(node).dataPlaces[node & PLACE_MASK] = NO_DATA;
   }
 
   aclIdOf(node: Znode): number {
-    return this.#aclIds[node] ?? 0;
+    return this.#page(node).aclIds[node & PLACE_MASK] ?? 0;
   }
 
   setAclId(node: Znode, id: number): void {
-    this.#aclIds[node] = id;
+    this.#page(node).aclIds[node & PLACE_MASK] = id;
   }
 
   digestOf(node: Znode): number {
-    return this.#digests[node] ?? 0;
+    return this.#page(node).digests[node & PLACE_MASK] ?? 0;
   }
 
   setDigest(node: Znode, digest: number): void {
-    this.#digests[node] = digest;
+    this.#page(node).digests[node & PLACE_MASK] = digest;
+  }
+
+  isStale(node: Znode): boolean {
+    return this.#page(node).stale[node & PLACE_MASK] === 1;
+  }
+
+  setStale(node: Znode, stale: boolean): void {
+    this.#page(node).stale[node & PLACE_MASK] = stale ? 1 : 0;
   }
 
   /** The CRC-32, unsigned, of path, data and the 60 bytes of the stat that last, in the order of `DigestCalculator`. */
@@ -140,68 +157,72 @@ export class ZnodeColumns {
     const data = this.dataOf(node);
     let crc = crc32OfText(path);
     if (data) crc = crc32(data, crc);
-    const stat = node * STAT_BYTES;
-    crc = crc32(this.#statBytes, crc, stat + StatField.czxid, stat + StatField.ctime);
-    crc = crc32(this.#statBytes, crc, stat + StatField.pzxid, stat + StatField.end);
-    return crc32(this.#statBytes, crc, stat + StatField.ctime, stat + StatField.dataLength) >>> 0;
+    const { statBytes } = this.#page(node);
+    const stat = statAt(node);
+    crc = crc32(statBytes, crc, stat + StatField.czxid, stat + StatField.ctime);
+    crc = crc32(statBytes, crc, stat + StatField.pzxid, stat + StatField.end);
+    return crc32(statBytes, crc, stat + StatField.ctime, stat + StatField.dataLength) >>> 0;
   }
 
   int(node: Znode, field: StatField): number {
-    return this.#stats.getInt32(node * STAT_BYTES + field);
+    return this.#page(node).stats.getInt32(statAt(node) + field);
   }
 
   setInt(node: Znode, field: StatField, value: number): void {
-    this.#stats.setInt32(node * STAT_BYTES + field, value);
+    this.#page(node).stats.setInt32(statAt(node) + field, value);
   }
 
   long(node: Znode, field: StatField): bigint {
-    return this.#stats.getBigInt64(node * STAT_BYTES + field);
+    return this.#page(node).stats.getBigInt64(statAt(node) + field);
   }
 
   setLong(node: Znode, field: StatField, value: bigint): void {
-    this.#stats.setBigInt64(node * STAT_BYTES + field, value);
+    this.#page(node).stats.setBigInt64(statAt(node) + field, value);
   }
 
   /** A 64-bit field that is a time, exact up to 2^53. */
   time(node: Znode, field: StatField): number {
-    const at = node * STAT_BYTES + field;
-    return this.#stats.getInt32(at) * 0x1_0000_0000 + this.#stats.getUint32(at + 4);
+    const { stats } = this.#page(node);
+    const at = statAt(node) + field;
+    return stats.getInt32(at) * 0x1_0000_0000 + stats.getUint32(at + 4);
   }
 
   setTime(node: Znode, field: StatField, ms: number): void {
-    const at = node * STAT_BYTES + field;
-    this.#stats.setInt32(at, Math.floor(ms / 0x1_0000_0000));
-    this.#stats.setUint32(at + 4, ms >>> 0);
+    const { stats } = this.#page(node);
+    const at = statAt(node) + field;
+    stats.setInt32(at, Math.floor(ms / 0x1_0000_0000));
+    stats.setUint32(at + 4, ms >>> 0);
   }
 
   /** Writes the stat's bytes from one offset up to another, by ints: whole fields, without making a view or a bigint. */
   writeStatInts(node: Znode, writer: JuteWriter, from: number, to: number): void {
-    const end = node * STAT_BYTES + to;
-    for (let at = node * STAT_BYTES + from; at < end; at += 4) writer.writeInt(this.#stats.getInt32(at));
+    const { stats } = this.#page(node);
+    const end = statAt(node) + to;
+    for (let at = statAt(node) + from; at < end; at += 4) writer.writeInt(stats.getInt32(at));
   }
 
   parentOf(node: Znode): Znode {
-    return this.#parents[node] as Znode;
+    return this.#page(node).parents[node & PLACE_MASK] as Znode;
   }
 
   /** 0 if there is none. */
   firstChildOf(node: Znode): Znode {
-    return this.#firstChildren[node] as Znode;
+    return this.#page(node).firstChildren[node & PLACE_MASK] as Znode;
   }
 
   /** 0 behind the last one. */
   nextSiblingOf(node: Znode): Znode {
-    return this.#nextSiblings[node] as Znode;
+    return this.#page(node).nextSiblings[node & PLACE_MASK] as Znode;
   }
 
   /** Puts a znode in front of its parent's children. */
   link(node: Znode, parent: Znode): void {
     const first = this.firstChildOf(parent);
-    this.#parents[node] = parent;
-    this.#nextSiblings[node] = first;
-    this.#previousSiblings[node] = 0;
-    if (first !== ROOT) this.#previousSiblings[first] = node;
-    this.#firstChildren[parent] = node;
+    this.#page(node).parents[node & PLACE_MASK] = parent;
+    this.#page(node).nextSiblings[node & PLACE_MASK] = first;
+    this.#page(node).previousSiblings[node & PLACE_MASK] = 0;
+    if (first !== ROOT) this.#page(first).previousSiblings[first & PLACE_MASK] = node;
+    this.#page(parent).firstChildren[parent & PLACE_MASK] = node;
     this.setInt(parent, StatField.numChildren, this.int(parent, StatField.numChildren) + 1);
   }
 
@@ -209,34 +230,24 @@ export class ZnodeColumns {
   unlink(node: Znode): void {
     const parent = this.parentOf(node);
     const next = this.nextSiblingOf(node);
-    const previous = this.#previousSiblings[node] as Znode;
-    if (previous === ROOT) this.#firstChildren[parent] = next;
-    else this.#nextSiblings[previous] = next;
-    if (next !== ROOT) this.#previousSiblings[next] = previous;
+    const previous = this.#page(node).previousSiblings[node & PLACE_MASK] as Znode;
+    if (previous === ROOT) this.#page(parent).firstChildren[parent & PLACE_MASK] = next;
+    else this.#page(previous).nextSiblings[previous & PLACE_MASK] = next;
+    if (next !== ROOT) this.#page(next).previousSiblings[next & PLACE_MASK] = previous;
     this.setInt(parent, StatField.numChildren, this.int(parent, StatField.numChildren) - 1);
   }
 
-  /** By half: a million znodes are copied within milliseconds, and at most a third of the columns is unused. */
-  #grow(): void {
-    const slots = Math.ceil(this.#aclIds.length * 1.5);
-    const stats = new Uint8Array(slots * STAT_BYTES);
-    stats.set(this.#statBytes);
-    this.#statBytes = stats;
-    this.#stats = new DataView(stats.buffer);
-    const digests = new Uint32Array(slots);
-    digests.set(this.#digests);
-    this.#digests = digests;
-    this.#dataPlaces = grown(this.#dataPlaces, slots);
-    this.#aclIds = grown(this.#aclIds, slots);
-    this.#parents = grown(this.#parents, slots);
-    this.#firstChildren = grown(this.#firstChildren, slots);
-    this.#nextSiblings = grown(this.#nextSiblings, slots);
-    this.#previousSiblings = grown(this.#previousSiblings, slots);
+  #newSlot(): Znode {
+    if ((this.#slotCount & PLACE_MASK) === 0) this.#pages.push(new Page());
+    return this.#slotCount++ as Znode;
+  }
+
+  #page(node: Znode): Page {
+    const page = this.#pages[node >> PAGE_BITS];
+    assert(page !== undefined, 'TREE-1: a znode is in a page');
+    return page;
   }
 }
 
-function grown(column: Int32Array<ArrayBuffer>, slots: number): Int32Array<ArrayBuffer> {
-  const larger = new Int32Array(slots);
-  larger.set(column);
-  return larger;
-}
+/** Where the stat of a slot starts in its page. */
+const statAt = (node: Znode): number => (node & PLACE_MASK) * STAT_BYTES;
