@@ -209,11 +209,14 @@ export class ConnectionLossError extends ZooKeeperError {
   readonly failures: ReadonlyMap<string, Error>;
 
   constructor(message: string, { failures = new Map(), ...details }: ConnectionLossDetails = {}) {
-    const reasons = [...failures].map(([host, error]) => `${host}: ${error.message}`);
-    super(reasons.length === 0 ? message : `${message} (${reasons.join('; ')})`, details);
+    super(message + toReasons(failures), details);
     this.failures = failures;
   }
 }
+
+/** Which host could not be reached or was lost, and why, as the end of a line; empty for none. */
+export const toReasons = (failures: ReadonlyMap<string, Error>): string =>
+  failures.size === 0 ? '' : ` (${[...failures].map(([host, { message }]) => `${host}: ${message}`).join('; ')})`;
 
 /** The call's own `timeoutMs` ran out. A request that was sent may still be applied. */
 export class OperationTimeoutError extends ZooKeeperError {

@@ -9,26 +9,35 @@
  * - The state changes on the step that decides it. Listeners hear of each state, in order, one after the other.
  * - Whatever waits here ends when the client is closed or its own signal fires, and leaves no timer behind.
  */
-import debug from 'debug';
 import { EventType, KeeperState, NO_SESSION, type SessionId, toHex } from 'zookeeper-protocol-ts';
+import { addCallers } from './call-site.ts';
+import { CircuitBreaker } from './circuit-breaker.ts';
 import {
   type ConnectionState,
   ConnectionStateChart,
   type ConnectionStateInput,
   isConnectedState,
 } from './connection-state.ts';
+import { publishConnectionState, publishRetry } from './diagnostics.ts';
 import type { EnsembleProvider } from './ensemble/ensemble-provider.ts';
 import { EnsembleTracker } from './ensemble/ensemble-tracker.ts';
-import { AuthFailedError, ClientClosedError, ConnectionLossError, ZooKeeperError } from './errors.ts';
+import {
+  AuthFailedError,
+  ClientClosedError,
+  ConnectionLossError,
+  InvalidArgumentError,
+  toReasons,
+  ZooKeeperError,
+} from './errors.ts';
 import { EventSource } from './event-source.ts';
+import { debugLogger, describeError, type Logger, toDetails } from './logger.ts';
 import { onAbort } from './on-abort.ts';
 import { isRetryable, type RetryPolicy } from './retry.ts';
 import { parseConnectString } from './session/connect-string.ts';
 import type { Clock, Ports, Timer } from './session/transport.ts';
 import type { WatchedEvent } from './watch/watch-registry.ts';
 import { ZooKeeper } from './zookeeper.ts';
-
-const log = debug('zookeeper:framework');
+import { checkSignal } from './zookeeper-arguments.ts';
 
 /** `LATENT` until `start()`, `STARTED` until `close()`, then `STOPPED` for good. */
 export type Lifecycle = 'LATENT' | 'STARTED' | 'STOPPED';
@@ -36,7 +45,7 @@ export type Lifecycle = 'LATENT' | 'STARTED' | 'STOPPED';
 /** Event name → the arguments of its listeners. */
 export type FrameworkEvents = {
   readonly state: readonly [state: ConnectionState, previous: ConnectionState | undefined];
-  /** A failure in the background, where no caller waits. Without a listener it goes to `DEBUG=zookeeper:framework`. */
+  /** A failure in the background, where no caller waits. Without a listener it is logged. */
   readonly error: readonly [error: unknown];
   readonly lifecycle: readonly [lifecycle: Lifecycle];
   /** What a read with `watched` waited for, with the path as its caller knows it. */
@@ -66,6 +75,10 @@ export interface FrameworkConnectionOptions {
   readonly sessionTimeoutMs: number;
   readonly connectionTimeoutMs: number;
   readonly retryPolicy: RetryPolicy;
+  /** Hold good news back for the pauses of this policy. None by default. */
+  readonly circuitBreaking?: RetryPolicy | undefined;
+  /** `DEBUG=zookeeper:*` by default. */
+  readonly logger?: Logger | undefined;
   readonly ports: Ports;
 }
 
@@ -93,8 +106,11 @@ export class FrameworkConnection {
     if (event.type !== EventType.None) this.#events.emit('watched', event);
   };
   readonly #options: FrameworkConnectionOptions;
-  readonly #events = new EventSource<FrameworkEvents>();
+  readonly #events: EventSource<FrameworkEvents>;
+  readonly #logger: Logger;
   readonly #chart = new ConnectionStateChart();
+  /** Between the chart and the listeners, if that was asked for. */
+  readonly #breaker: CircuitBreaker | undefined;
   #lifecycle: Lifecycle = 'LATENT';
   #handle: ZooKeeper | undefined;
   #forgetHandle: () => void = () => undefined;
@@ -125,8 +141,12 @@ export class FrameworkConnection {
     this.random = options.ports.random;
     this.connectionTimeoutMs = options.connectionTimeoutMs;
     const { ensembleProvider: provider, ensembleTracker } = options;
+    const logger = options.logger ?? debugLogger('zookeeper:framework');
+    this.#logger = logger;
+    this.#events = new EventSource(options.logger);
+    this.#breaker = this.#newBreaker(options.circuitBreaking);
     this.#tracker = ensembleTracker
-      ? new EnsembleTracker({ provider, onChanged: () => this.#followEnsemble() })
+      ? new EnsembleTracker({ provider, logger, onChanged: () => this.#followEnsemble() })
       : undefined;
   }
 
@@ -188,6 +208,7 @@ export class FrameworkConnection {
     this.#forgetHandle();
     this.#leaseTimer?.cancel();
     this.#authTimer?.cancel();
+    this.#breaker?.close();
     this.#options.ensembleProvider.close?.();
     const closed = this.#handle?.close() ?? Promise.resolve();
     this.#closed = closed;
@@ -199,15 +220,21 @@ export class FrameworkConnection {
   /** For failures that no caller hears of. */
   reportError(error: unknown): void {
     if (this.#events.has('error')) this.#events.emit('error', error);
-    else log('in the background: %O', error);
+    else this.#logger.error(`in the background: ${describeError(error, { stack: true })}`);
   }
 
   // Sessions and states.
 
   #openHandle(): void {
-    const { ensembleProvider, sessionTimeoutMs, canBeReadOnly, authorization = [], ports } = this.#options;
+    const { ensembleProvider, sessionTimeoutMs, canBeReadOnly, authorization = [], logger, ports } = this.#options;
     const connectString = ensembleProvider.getConnectionString();
-    const handle = new ZooKeeper({ connectString, sessionTimeoutMs, canBeReadOnly, ports });
+    const handle = new ZooKeeper({
+      connectString,
+      sessionTimeoutMs,
+      canBeReadOnly,
+      ports,
+      logger: logger && toDetails(logger),
+    });
     this.#handle = handle;
     this.#connectString = connectString;
     this.#forgetHandle = handle.on('session', (state) => this.#onSession(handle, state));
@@ -247,7 +274,7 @@ export class FrameworkConnection {
     this.#connectString = connectString;
     try {
       const { chroot } = parseConnectString(connectString);
-      log('the ensemble is at %s', connectString);
+      this.#logger.info(`the ensemble is at ${connectString}`);
       if (ensembleProvider.updateServerListEnabled() && chroot === parseConnectString(handle.connectString).chroot) {
         handle.updateServerList(connectString);
       } else {
@@ -294,17 +321,40 @@ export class FrameworkConnection {
     // Before anybody hears of LOST, so that a listener which goes on at once does so in the new session.
     if (input.kind === 'expired' || (input.kind === 'leaseEnded' && this.#hasLease())) this.#replaceHandle();
     if (this.connected) for (const wake of [...this.#connectionWaiters]) wake();
-    for (const state of entered) this.#deliver(state);
+    for (const state of entered) {
+      // A listener has closed the client.
+      if (this.#lifecycle !== 'STARTED') break;
+      if (this.#breaker === undefined) this.#deliver(state);
+      else this.#breaker.step(state);
+    }
     this.#checkLease();
   }
 
+  #newBreaker(policy: RetryPolicy | undefined): CircuitBreaker | undefined {
+    if (policy === undefined) return undefined;
+    const { clock, random } = this;
+    return new CircuitBreaker({ policy, clock, random, deliver: (state) => this.#deliver(state) });
+  }
+
   #deliver(state: ConnectionState): void {
-    // A listener has closed the client.
-    if (this.#lifecycle !== 'STARTED') return;
     const previous = this.#lastDelivered;
     this.#lastDelivered = state;
-    log('%s (session %s)', state, toHex(this.sessionId));
+    this.#logState(state);
+    publishConnectionState(() => ({ state, previous, sessionId: this.sessionId }));
     this.#events.emit('state', state, previous);
+  }
+
+  #logState(state: ConnectionState): void {
+    switch (state) {
+      case 'SUSPENDED':
+        return this.#logger.warn(`SUSPENDED${toReasons(this.#handle?.connectFailures ?? new Map())}`);
+      case 'LOST':
+        return this.#logger.warn('LOST: the session is over, or may be');
+      default:
+        return this.#logger.info(
+          `${state}: ${this.#handle?.server ?? this.#connectString}, session ${toHex(this.sessionId)}`,
+        );
+    }
   }
 
   /**
@@ -371,6 +421,7 @@ export class FrameworkConnection {
    */
   async retry<T>(attempt: Attempt<T>, { signal }: { signal?: AbortSignal | undefined } = {}): Promise<T> {
     this.assertStarted();
+    checkSignal(signal);
     const startedAt = this.clock.now();
     let attemptNumber = 0;
     for (let retryCount = 0; ; retryCount++) {
@@ -386,8 +437,11 @@ export class FrameworkConnection {
       } catch (error) {
         const elapsedMs = this.clock.now() - startedAt;
         const delayMs = this.#nextDelayMs({ retryCount, elapsedMs, error });
-        if (delayMs === undefined) throw error;
-        log('attempt %d failed, next in %d ms: %s', retryCount + 1, delayMs, error);
+        if (delayMs === undefined) {
+          addCallers(error);
+          throw error;
+        }
+        this.#logger.debug(`attempt ${retryCount + 1} failed, next in ${delayMs} ms: ${describeError(error)}`);
         await this.#sleep(delayMs, signal);
       }
     }
@@ -397,6 +451,10 @@ export class FrameworkConnection {
     const { error } = failure;
     if (!isRetryable(error) || !(error instanceof Error) || givenUp.has(error)) return undefined;
     const delayMs = this.#options.retryPolicy.nextDelayMs({ ...failure, random: this.random });
+    if (delayMs !== undefined && !(delayMs >= 0)) {
+      throw new InvalidArgumentError('retryPolicy', `its nextDelayMs returned ${String(delayMs)}`, { cause: error });
+    }
+    publishRetry(() => ({ attempt: failure.retryCount + 1, elapsedMs: failure.elapsedMs, delayMs, error }));
     if (delayMs === undefined) givenUp.add(error);
     return delayMs;
   }

@@ -2,9 +2,11 @@
 import type { ConnectionStateErrorPolicy } from './connection-state.ts';
 import type { EnsembleProvider } from './ensemble/ensemble-provider.ts';
 import type { Authorization } from './framework-connection.ts';
+import type { Logger } from './logger.ts';
 import type { ACLProvider } from './operations/acl-provider.ts';
 import type { CompressionProvider } from './operations/compression.ts';
 import type { RetryPolicy } from './retry.ts';
+import type { SchemaSet } from './schema/schema-set.ts';
 import type { Ports } from './session/transport.ts';
 
 /** What a client is made of, beside the connect string. */
@@ -19,6 +21,13 @@ export interface FrameworkOptions {
   readonly namespace?: string | undefined;
   /** What create and setData write when they are given no data. Empty by default (in Curator: the host's address). */
   readonly defaultData?: Uint8Array | string | undefined;
+  /**
+   * After a lost connection, tell of the next one only when it has lasted to the end of a pause: how long the pauses are, and how many, is
+   * for this policy to say. Calls go on at once all the same, and bad news is told at once. None by default.
+   */
+  readonly circuitBreaking?: RetryPolicy | undefined;
+  /** What may be done with which path, checked before anything is sent. Everything by default. */
+  readonly schemaSet?: SchemaSet | undefined;
   /** When recipes give up what they hold. `standard` by default. */
   readonly connectionStateErrorPolicy?: ConnectionStateErrorPolicy | undefined;
   /**
@@ -38,6 +47,11 @@ export interface FrameworkOptions {
   readonly useContainerParents?: boolean | undefined;
   /** Follow the ensemble's own configuration: servers that join and leave. True by default. */
   readonly ensembleTracker?: boolean | undefined;
+  /**
+   * Takes the log lines: `console`, a pino logger. One line when an outage begins, one when it ends, one if the session is lost; each
+   * attempt and retry at the level `debug`. `DEBUG=zookeeper:*` by default.
+   */
+  readonly logger?: Logger | undefined;
   /** Clock, network and randomness; the machine's own by default. */
   readonly ports?: Ports | undefined;
 }
@@ -127,6 +141,19 @@ export class CuratorFrameworkBuilder<Client> {
 
   connectionStateErrorPolicy(connectionStateErrorPolicy: ConnectionStateErrorPolicy): this {
     return this.#with({ connectionStateErrorPolicy });
+  }
+
+  /** Curator's `connectionStateListenerManagerFactory(circuitBreaking(policy))`. */
+  circuitBreaking(circuitBreaking: RetryPolicy): this {
+    return this.#with({ circuitBreaking });
+  }
+
+  schemaSet(schemaSet: SchemaSet): this {
+    return this.#with({ schemaSet });
+  }
+
+  logger(logger: Logger): this {
+    return this.#with({ logger });
   }
 
   ports(ports: Ports): this {

@@ -9,14 +9,13 @@
  * What fails, fails with a `ZooKeeperError`: refused by the server (`NoNodeError`, …), outcome unknown after all retries
  * (`ConnectionLossError`: names each host and why it could not be reached), or session over (`SessionExpiredError`).
  */
-import debug from 'debug';
 import { type Acl, joinPath, OPEN_ACL, type SessionId, type Stat } from 'zookeeper-protocol-ts';
 import { type ConnectionState, type ConnectionStateErrorPolicy, isErrorState } from './connection-state.ts';
 import { FixedEnsembleProvider } from './ensemble/ensemble-provider.ts';
-import { ClientClosedError, InvalidArgumentError, NoWatcherError, SessionExpiredError } from './errors.ts';
+import { ClientClosedError, NoWatcherError, SessionExpiredError } from './errors.ts';
+import { checkAuthorization, checkFrameworkOptions, checkWait } from './framework-arguments.ts';
 import {
   type Attempt,
-  type Authorization,
   FrameworkConnection,
   type FrameworkEvents,
   IllegalStateError,
@@ -29,8 +28,9 @@ import {
   type FrameworkOptions,
 } from './framework-options.ts';
 import { GzipCompressionProvider } from './gzip-compression-provider.ts';
+import { debugLogger } from './logger.ts';
 import { type ACLProvider, aclFor, openAclProvider } from './operations/acl-provider.ts';
-import type { Compression } from './operations/compression.ts';
+import { type Compression, fromStored } from './operations/compression.ts';
 import {
   GetConfigBuilder,
   getEnsembleConfig,
@@ -38,12 +38,12 @@ import {
   type ReconfigOptions,
   reconfigEnsemble,
 } from './operations/config.ts';
-import { CreateBuilder, type CreateOptions, createZnode } from './operations/create.ts';
+import { CreateBuilder, type CreatedZnode, type CreateOptions, createZnode } from './operations/create.ts';
 import { createPath } from './operations/create-path.ts';
 import { DeleteBuilder, type DeleteOptions, deleteZnode } from './operations/delete.ts';
 import { ExistsBuilder, type ExistsOptions, existsZnode } from './operations/exists.ts';
 import { GetAclBuilder, type GetAclOptions, getZnodeAcl, type ZnodeAcl } from './operations/get-acl.ts';
-import { GetChildrenBuilder, getZnodeChildren } from './operations/get-children.ts';
+import { GetChildrenBuilder, getZnodeChildren, type ZnodeChildren } from './operations/get-children.ts';
 import { GetDataBuilder, type GetDataOptions, getZnodeData, type ZnodeData } from './operations/get-data.ts';
 import { Namespace } from './operations/namespace.ts';
 import type { OperationScope } from './operations/operation-scope.ts';
@@ -60,18 +60,18 @@ import {
   WatchesBuilder,
 } from './operations/watches.ts';
 import { ExponentialBackoffRetry, isRefused } from './retry.ts';
+import type { SchemaSet } from './schema/schema-set.ts';
 import { systemPorts } from './session/tcp-transport.ts';
 import type { Clock } from './session/transport.ts';
+import { type BoundSession, type SessionScope, type WithSessionOptions, withSession } from './session-scope.ts';
 import { TreeView } from './watch/tree-view.ts';
 import type { Watcher } from './watch/watch-registry.ts';
 import { ChangeStream, toWatchedPath, type WatchScope } from './watch/watch-stream.ts';
 import type { TreeChange, ZnodeChange } from './watch/znode-change.ts';
 import { dataAspect, ZnodeView } from './watch/znode-view.ts';
 import type { ZooKeeper } from './zookeeper.ts';
-import { toBytes } from './zookeeper-arguments.ts';
+import { checkSignal } from './zookeeper-arguments.ts';
 import type { MultiResult } from './zookeeper-multi.ts';
-
-const log = debug('zookeeper:framework');
 
 /**
  * Makes a client, starts it and waits until it is connected, at most its connection timeout.
@@ -80,7 +80,7 @@ const log = debug('zookeeper:framework');
  */
 export async function connect(connectString: string, options: ConnectOptions = {}): Promise<CuratorFramework> {
   const { signal, retry = new ExponentialBackoffRetry(1000, 3) } = options;
-  signal?.throwIfAborted();
+  checkSignal(signal)?.throwIfAborted();
   const client = openFramework(connectString, { ...options, retry }).start();
   try {
     await client.blockUntilConnected({ signal, timeoutMs: client.connectionTimeoutMs });
@@ -92,13 +92,14 @@ export async function connect(connectString: string, options: ConnectOptions = {
 }
 
 function openFramework(ensemble: Ensemble, options: FrameworkOptions): CuratorFramework {
+  checkFrameworkOptions(ensemble, options);
   const ensembleProvider = typeof ensemble === 'string' ? new FixedEnsembleProvider(ensemble) : ensemble;
-  const { sessionTimeoutMs = 60_000, connectionTimeoutMs = 15_000, retry, ports = systemPorts() } = options;
-  if (retry === undefined) throw new InvalidArgumentError('retryPolicy', 'it is required');
-  if (!(sessionTimeoutMs > 0)) throw new InvalidArgumentError('sessionTimeoutMs', 'it must be more than 0');
-  if (!(connectionTimeoutMs > 0)) throw new InvalidArgumentError('connectionTimeoutMs', 'it must be more than 0');
+  const { sessionTimeoutMs = 60_000, connectionTimeoutMs = 15_000, ports = systemPorts() } = options;
+  const { retry = new ExponentialBackoffRetry(1000, 3), logger } = options;
   if (sessionTimeoutMs < connectionTimeoutMs) {
-    log('session timeout %d ms is shorter than connection timeout %d ms', sessionTimeoutMs, connectionTimeoutMs);
+    (logger ?? debugLogger('zookeeper:framework')).warn(
+      `the session timeout, ${sessionTimeoutMs} ms, is shorter than the connection timeout, ${connectionTimeoutMs} ms`,
+    );
   }
   const { namespace = '', defaultData = new Uint8Array(0), connectionStateErrorPolicy = 'standard' } = options;
   const { aclProvider = openAclProvider, compressionProvider = new GzipCompressionProvider() } = options;
@@ -113,6 +114,8 @@ function openFramework(ensemble: Ensemble, options: FrameworkOptions): CuratorFr
       sessionTimeoutMs,
       connectionTimeoutMs,
       retryPolicy: retry,
+      circuitBreaking: options.circuitBreaking,
+      logger,
       ports,
     }),
     namespace: new Namespace(namespace),
@@ -120,6 +123,8 @@ function openFramework(ensemble: Ensemble, options: FrameworkOptions): CuratorFr
     errorPolicy: connectionStateErrorPolicy,
     aclProvider,
     compression: { provider: compressionProvider, isDefault: enableCompression },
+    schemaSet: options.schemaSet,
+    session: undefined,
     shared: {
       containers: { refused: !useContainerParents },
       persistentWatches: { refused: false },
@@ -127,14 +132,6 @@ function openFramework(ensemble: Ensemble, options: FrameworkOptions): CuratorFr
     },
     watcherRecord: undefined,
     isView: false,
-  });
-}
-
-function checkAuthorization(authorization: readonly Authorization[]): readonly Authorization[] {
-  return authorization.map(({ scheme, auth }) => {
-    if (typeof scheme !== 'string' || scheme === '')
-      throw new InvalidArgumentError('authorization', 'without a scheme');
-    return { scheme, auth: Buffer.from(toBytes(auth, 'authorization')) };
   });
 }
 
@@ -146,6 +143,9 @@ interface FrameworkParts {
   readonly errorPolicy: ConnectionStateErrorPolicy;
   readonly aclProvider: ACLProvider;
   readonly compression: Compression;
+  readonly schemaSet: SchemaSet | undefined;
+  /** Of a view that lives in one session alone. */
+  readonly session: BoundSession | undefined;
   readonly shared: {
     readonly containers: { refused: boolean };
     readonly persistentWatches: { refused: boolean };
@@ -156,6 +156,11 @@ interface FrameworkParts {
   readonly watcherRecord: WatcherRecord | undefined;
   /** It neither starts nor closes the connection. */
   readonly isView: boolean;
+}
+
+/** The form of a result: with the `Stat`, or without. */
+interface StoringStat {
+  readonly storingStat?: boolean | undefined;
 }
 
 /** How to watch. */
@@ -197,6 +202,7 @@ export class CuratorFramework implements AsyncDisposable {
       defaultData: parts.defaultData,
       aclProvider: parts.aclProvider,
       compression: parts.compression,
+      schemaSet: parts.schemaSet,
       random: connection.random,
       containers: parts.shared.containers,
       defaultWatcher: connection.defaultWatcher,
@@ -204,7 +210,7 @@ export class CuratorFramework implements AsyncDisposable {
       get zookeeper() {
         return connection.zookeeper;
       },
-      retry: (attempt, signal) => connection.retry((zk) => this.#inNamespace(zk, attempt, signal), { signal }),
+      retry: (attempt, signal) => this.retry((zk) => this.#inNamespace(zk, attempt, signal), { signal }),
       guarantee: (attempt) => connection.guarantee(attempt),
     };
   }
@@ -284,13 +290,14 @@ export class CuratorFramework implements AsyncDisposable {
     timeoutMs?: number | undefined;
     signal?: AbortSignal | undefined;
   } = {}): Promise<void> {
+    checkWait({ timeoutMs, signal });
     this.#connection.assertStarted();
     if (!(await this.#connection.awaitConnection({ timeoutMs, signal }))) {
       throw this.#connection.connectionLoss(timeoutMs ?? 0);
     }
   }
 
-  /** For recipes: tells the listeners of `error` what no caller hears of; without any it goes to `DEBUG=zookeeper:framework`. */
+  /** For recipes: tells the listeners of `error` what no caller hears of; without any it is logged. */
   reportError(error: unknown): void {
     this.#connection.reportError(error);
   }
@@ -306,16 +313,36 @@ export class CuratorFramework implements AsyncDisposable {
    * retries, this loop doesn't add to them.
    */
   retry<T>(attempt: Attempt<T>, { signal }: { signal?: AbortSignal | undefined } = {}): Promise<T> {
+    const { session } = this.#parts;
+    if (session !== undefined) return session.retry(this.#connection, attempt, signal);
     return this.#connection.retry(attempt, { signal });
+  }
+
+  /**
+   * Runs a piece of work that makes sense only within one session, because it rests on ephemerals, watches or locks made on its way: as
+   * soon as the session is over, every operation of the scope's client rejects with `SessionFailedError`, and the work is begun again
+   * in the next session, or with `mode: 'FAIL'` given up.
+   */
+  withSession<T>(
+    work: (scope: SessionScope<CuratorFramework>) => Promise<T>,
+    options: WithSessionOptions = {},
+  ): Promise<T> {
+    const toClient = (session: BoundSession) => new CuratorFramework({ ...this.#parts, session, isView: true });
+    return withSession(this.#connection, toClient, work, options);
   }
 
   // Operations.
 
-  /** Makes a znode; resolves to its path, as the server completed it. */
+  /**
+   * Makes a znode; resolves to its path, as the server completed it, or with `storingStat` to the path and the `Stat`.
+   */
   create(): CreateBuilder;
-  create(path: string, options?: CreateOptions): Promise<string>;
-  create(path?: string, options: CreateOptions = {}): CreateBuilder | Promise<string> {
-    if (path !== undefined) return createZnode(this.#scope, path, options).then((created) => created.path);
+  create(path: string, options: CreateOptions & { readonly storingStat: true }): Promise<CreatedZnode>;
+  create(path: string, options?: CreateOptions & { readonly storingStat?: false | undefined }): Promise<string>;
+  create(path?: string, options: CreateOptions & StoringStat = {}): CreateBuilder | Promise<string | CreatedZnode> {
+    if (path !== undefined) {
+      return createZnode(this.#scope, path, options).then((created) => (options.storingStat ? created : created.path));
+    }
     this.#connection.assertStarted();
     return new CreateBuilder(this.#scope, (created) => created.path);
   }
@@ -356,11 +383,17 @@ export class CuratorFramework implements AsyncDisposable {
     return new SetDataBuilder(this.#scope);
   }
 
-  /** The names of a znode's children. */
+  /** The names of a znode's children, or with `storingStat` those and its own `Stat`. */
   getChildren(): GetChildrenBuilder;
-  getChildren(path: string, options?: ReadOptions): Promise<string[]>;
-  getChildren(path?: string, options: ReadOptions = {}): GetChildrenBuilder | Promise<string[]> {
-    if (path !== undefined) return getZnodeChildren(this.#scope, path, options).then((read) => read.children);
+  getChildren(path: string, options: ReadOptions & { readonly storingStat: true }): Promise<ZnodeChildren>;
+  getChildren(path: string, options?: ReadOptions & { readonly storingStat?: false | undefined }): Promise<string[]>;
+  getChildren(
+    path?: string,
+    options: ReadOptions & StoringStat = {},
+  ): GetChildrenBuilder | Promise<string[] | ZnodeChildren> {
+    if (path !== undefined) {
+      return getZnodeChildren(this.#scope, path, options).then((read) => (options.storingStat ? read : read.children));
+    }
     this.#connection.assertStarted();
     return new GetChildrenBuilder(this.#scope, (read) => read.children);
   }
@@ -459,22 +492,35 @@ export class CuratorFramework implements AsyncDisposable {
    * What happens to a znode, or with `recursive` to it and all below it: what there is now, then every change with the old and the
    * new, over lost connections and sessions. Whoever is slow gets fewer changes, the latest state among them. Each loop has its own
    * watch, which goes with it. A loop ends with the signal's reason, with `ClientClosedError`, or with `NoAuthError`.
-   * @throws InvalidArgumentError if it is no path
+   * @throws InvalidArgumentError if it is no path, SchemaViolationError if it must not be watched
    */
   watch(path: string, options?: WatchStreamOptions & { readonly recursive?: false }): AsyncIterable<ZnodeChange>;
   watch(path: string, options: WatchStreamOptions): AsyncIterable<TreeChange>;
   watch(path: string, { recursive = false, signal }: WatchStreamOptions = {}): AsyncIterable<TreeChange> {
     const scope = this.watchScope;
+    checkSignal(signal);
     const at = toWatchedPath(scope, path);
     return recursive
       ? new ChangeStream(scope, () => new TreeView(at, (each) => scope.namespace.toUser(each)), { signal })
       : new ChangeStream(scope, () => new ZnodeView(at, dataAspect), { signal });
   }
 
+  /**
+   * For recipes: data as a watch stream tells it, which is as it is stored, made into what {@link getData} returns with that option.
+   * @throws DataInconsistencyError if it was not compressed, or is damaged
+   */
+  async decompress(
+    path: string,
+    stored: Buffer,
+    { decompressed = this.#scope.compression.isDefault }: Pick<GetDataOptions, 'decompressed'> = {},
+  ): Promise<Buffer> {
+    return decompressed ? fromStored(this.#scope, path, stored) : stored;
+  }
+
   /** What watch streams stand on; for `zookeeper-client-ts/rx`. */
   get watchScope(): WatchScope {
-    const { namespace, shared } = this.#parts;
-    return { connection: this.#connection, namespace, persistentWatches: shared.persistentWatches };
+    const { namespace, schemaSet, shared } = this.#parts;
+    return { connection: this.#connection, namespace, schemaSet, persistentWatches: shared.persistentWatches };
   }
 
   // Views.
@@ -495,15 +541,17 @@ export class CuratorFramework implements AsyncDisposable {
     return new WatcherRemoveCuratorFramework(this.#parts);
   }
 
-  /** Runs an attempt after the namespace's own znode was made. That it can't be made is no reason not to try (as Curator). */
-  async #inNamespace<T>(
-    zk: ZooKeeper,
-    attempt: (zk: ZooKeeper) => Promise<T>,
-    signal: AbortSignal | undefined,
-  ): Promise<T> {
+  /** Runs an attempt after the namespace's own znode was made. Every call comes by here: what is made costs it no promise. */
+  #inNamespace<T>(zk: ZooKeeper, attempt: (zk: ZooKeeper) => Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+    const { root } = this.#scope.namespace;
+    if (root === '' || this.#parts.shared.namespacesMade.has(root)) return attempt(zk);
+    return this.#makeNamespace(zk, signal).then(() => attempt(zk));
+  }
+
+  /** That it can't be made is no reason not to try what is to be done in it (as Curator). */
+  async #makeNamespace(zk: ZooKeeper, signal: AbortSignal | undefined): Promise<void> {
     const { namespacesMade, containers } = this.#parts.shared;
     const { root } = this.#scope.namespace;
-    if (root === '' || namespacesMade.has(root)) return attempt(zk);
     try {
       const aclOf = (path: string) => aclFor(this.#parts.aclProvider, path);
       await createPath(zk, root, { containers, aclOf, signal });
@@ -512,7 +560,6 @@ export class CuratorFramework implements AsyncDisposable {
       if (!isRefused(error)) throw error;
       this.#connection.reportError(error);
     }
-    return attempt(zk);
   }
 
   #assertNotView(): void {

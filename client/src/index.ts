@@ -32,6 +32,7 @@ export {
   type Zxid,
 } from 'zookeeper-protocol-ts';
 export type { ConnectionState, ConnectionStateErrorPolicy } from './connection-state.ts';
+export type { ConnectionStateMessage, RequestMessage, RetryMessage, SessionMessage } from './diagnostics.ts';
 export { type EnsembleProvider, FixedEnsembleProvider } from './ensemble/ensemble-provider.ts';
 export {
   AuthFailedError,
@@ -83,6 +84,8 @@ export {
   type FrameworkOptions,
 } from './framework-options.ts';
 export { GzipCompressionProvider } from './gzip-compression-provider.ts';
+export type { Logger } from './logger.ts';
+export { onAbort } from './on-abort.ts';
 export type { ACLProvider } from './operations/acl-provider.ts';
 export { type CompressionProvider, DataInconsistencyError } from './operations/compression.ts';
 export type { GetConfigBuilder, ReconfigBuilder, ReconfigOptions } from './operations/config.ts';
@@ -92,7 +95,7 @@ export type { ExistsBuilder, ExistsOptions } from './operations/exists.ts';
 export type { GetAclBuilder, GetAclOptions, ZnodeAcl } from './operations/get-acl.ts';
 export type { GetChildrenBuilder, ZnodeChildren } from './operations/get-children.ts';
 export type { GetDataBuilder, GetDataOptions, ZnodeData } from './operations/get-data.ts';
-export { protectedIdOf, withoutProtection } from './operations/protection.ts';
+export { protectedIdOf, randomUuid, withoutProtection } from './operations/protection.ts';
 export type { ReadOptions } from './operations/read-options.ts';
 export type { SetAclBuilder, SetAclOptions } from './operations/set-acl.ts';
 export type { SetDataBuilder, SetDataOptions } from './operations/set-data.ts';
@@ -121,7 +124,20 @@ export {
   RetryOneTime,
   type RetryPolicy,
   RetryUntilElapsed,
+  SessionFailedRetryPolicy,
 } from './retry.ts';
+export { type SchemaJsonOptions, schemaSetFromJson } from './schema/schema-json.ts';
+export {
+  type Allowance,
+  recipeParentSchema,
+  recipeSchema,
+  type Schema,
+  SchemaSet,
+  SchemaViolationError,
+  type SchemaWrite,
+} from './schema/schema-set.ts';
+export type { RequestTrace } from './session/request-trace.ts';
+export type { SessionState } from './session/session.ts';
 export { systemPorts } from './session/tcp-transport.ts';
 export type {
   Clock,
@@ -132,6 +148,7 @@ export type {
   Timer,
   Transport,
 } from './session/transport.ts';
+export { SessionFailedError, type SessionScope, type WithSessionOptions } from './session-scope.ts';
 export type { WatchedEvent, Watcher } from './watch/watch-registry.ts';
 export type {
   ChildrenChange,

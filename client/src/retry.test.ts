@@ -3,6 +3,7 @@ import {
   AuthFailedError,
   ClientClosedError,
   ConnectionLossError,
+  InvalidArgumentError,
   NoNodeError,
   OperationTimeoutError,
   SessionExpiredError,
@@ -51,7 +52,7 @@ describe('RetryForever', () => {
   });
 
   it('refuses not to pause at all', () => {
-    expect(() => new RetryForever(0)).toThrow(RangeError);
+    expect(() => new RetryForever(0)).toThrow(InvalidArgumentError);
   });
 });
 

@@ -4,7 +4,13 @@
  * delays. The loop that asks it is `CuratorFramework.retry`.
  */
 import retry from 'retry';
-import { AuthFailedError, ClientClosedError, ZooKeeperError } from './errors.ts';
+import {
+  AuthFailedError,
+  ClientClosedError,
+  InvalidArgumentError,
+  SessionExpiredError,
+  ZooKeeperError,
+} from './errors.ts';
 
 /** What a policy may base its answer on. */
 export interface RetryContext {
@@ -49,8 +55,8 @@ export class RetryNTimes implements RetryPolicy {
   readonly #sleepMs: number;
 
   constructor(maxRetries: number, sleepMs: number) {
-    this.#maxRetries = atLeast(0, 'maxRetries', maxRetries);
-    this.#sleepMs = atLeast(0, 'sleepMs', sleepMs);
+    this.#maxRetries = checkCount('maxRetries', maxRetries);
+    this.#sleepMs = checkPause('sleepMs', sleepMs);
   }
 
   nextDelayMs({ retryCount }: RetryContext): number | undefined {
@@ -71,7 +77,7 @@ export class RetryForever implements RetryPolicy {
 
   /** @param sleepMs more than 0 */
   constructor(sleepMs: number) {
-    this.#sleepMs = atLeast(Number.MIN_VALUE, 'sleepMs', sleepMs);
+    this.#sleepMs = checkPause('sleepMs', sleepMs, { isZeroAllowed: false });
   }
 
   nextDelayMs(): number {
@@ -88,8 +94,8 @@ export class RetryUntilElapsed implements RetryPolicy {
   readonly #sleepMs: number;
 
   constructor(maxElapsedMs: number, sleepMs: number) {
-    this.#maxElapsedMs = atLeast(0, 'maxElapsedMs', maxElapsedMs);
-    this.#sleepMs = atLeast(0, 'sleepMs', sleepMs);
+    this.#maxElapsedMs = checkPause('maxElapsedMs', maxElapsedMs);
+    this.#sleepMs = checkPause('sleepMs', sleepMs);
   }
 
   nextDelayMs({ elapsedMs }: RetryContext): number | undefined {
@@ -108,9 +114,9 @@ export class ExponentialBackoffRetry implements RetryPolicy {
 
   /** @param maxRetries more than 29 count as 29 */
   constructor(baseSleepMs: number, maxRetries: number, maxSleepMs = 2 ** 31 - 1) {
-    this.#baseSleepMs = atLeast(0, 'baseSleepMs', baseSleepMs);
-    this.#maxRetries = Math.min(atLeast(0, 'maxRetries', maxRetries), RETRIES_MAX);
-    this.#maxSleepMs = atLeast(0, 'maxSleepMs', maxSleepMs);
+    this.#baseSleepMs = checkPause('baseSleepMs', baseSleepMs);
+    this.#maxRetries = Math.min(checkCount('maxRetries', maxRetries), RETRIES_MAX);
+    this.#maxSleepMs = checkPause('maxSleepMs', maxSleepMs);
   }
 
   nextDelayMs({ retryCount, random }: RetryContext): number | undefined {
@@ -123,6 +129,20 @@ export class ExponentialBackoffRetry implements RetryPolicy {
 
 const RETRIES_MAX = 29;
 
+/** Another policy, except that an expired session is not retried: for what rests on the session it began in. */
+export class SessionFailedRetryPolicy implements RetryPolicy {
+  readonly #policy: RetryPolicy;
+
+  constructor(policy: RetryPolicy) {
+    this.#policy = policy;
+  }
+
+  nextDelayMs(context: RetryContext): number | undefined {
+    const { error } = context;
+    return error instanceof SessionExpiredError ? undefined : this.#policy.nextDelayMs(context);
+  }
+}
+
 /** {@link ExponentialBackoffRetry} with the order of arguments that Curator gave the bounded variant. */
 export class BoundedExponentialBackoffRetry extends ExponentialBackoffRetry {
   constructor(baseSleepMs: number, maxSleepMs: number, maxRetries: number) {
@@ -130,7 +150,18 @@ export class BoundedExponentialBackoffRetry extends ExponentialBackoffRetry {
   }
 }
 
-function atLeast(least: number, name: string, value: number): number {
-  if (value >= least) return value;
-  throw new RangeError(`${name} must be ${least === 0 ? 'at least 0' : 'more than 0'}, not ${value}`);
+/** A pause, ms, or a time: no longer than a timer can wait. */
+function checkPause(argument: string, ms: number, { isZeroAllowed = true } = {}): number {
+  if (typeof ms === 'number' && (isZeroAllowed ? ms >= 0 : ms > 0) && ms <= PAUSE_MS_MAX) return ms;
+  const least = isZeroAllowed ? 'from 0' : 'above 0';
+  throw new InvalidArgumentError(argument, `${String(ms)} is not a number of ms ${least} to ${PAUSE_MS_MAX}`);
+}
+
+const PAUSE_MS_MAX = 0x7fff_ffff;
+
+function checkCount(argument: string, count: number): number {
+  if (typeof count === 'number' && (Number.isInteger(count) || count === Number.POSITIVE_INFINITY) && count >= 0) {
+    return count;
+  }
+  throw new InvalidArgumentError(argument, `${String(count)} is not a whole number from 0 on`);
 }

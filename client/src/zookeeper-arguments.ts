@@ -1,4 +1,4 @@
-/** Arguments of `ZooKeeper`'s methods, checked at the call: what can't be right is refused before anything is sent. */
+/** Arguments, checked at the call: what can't be right is refused before anything is sent, and named. */
 import {
   type Acl,
   CreateMode,
@@ -8,12 +8,17 @@ import {
   InvalidPathError,
   isCreateMode,
   isSequential,
+  NO_SESSION,
   OPEN_ACL,
   OpCode,
+  PASSWORD_BYTES,
+  type SessionId,
   validatePath,
+  WatcherType,
 } from 'zookeeper-protocol-ts';
 import { InvalidArgumentError } from './errors.ts';
 import type { Chroot } from './session/chroot.ts';
+import type { Watcher } from './watch/watch-registry.ts';
 
 /** How a znode is created. */
 export interface CreateOptions {
@@ -69,9 +74,67 @@ export function toBytes(data: Uint8Array | string | undefined, argument = 'data'
 }
 
 export function checkAcl(acl: readonly Acl[], argument = 'acl'): readonly Acl[] {
+  if (acl === OPEN_ACL) return acl;
   if (!Array.isArray(acl) || acl.length === 0)
     throw new InvalidArgumentError(argument, 'an ACL needs at least one entry');
+  for (const [index, entry] of acl.entries()) checkAclEntry(entry, `${argument}[${index}]`);
   return acl;
+}
+
+function checkAclEntry(entry: Acl | undefined, argument: string): void {
+  const perms: unknown = entry?.perms;
+  if (typeof perms !== 'number' || !Number.isInteger(perms) || perms < 0 || perms > 31) {
+    throw new InvalidArgumentError(`${argument}.perms`, `${String(perms)} is not a sum of Permissions, 0 to 31`);
+  }
+  const scheme: unknown = entry?.id?.scheme;
+  if (typeof scheme !== 'string' || scheme === '')
+    throw new InvalidArgumentError(`${argument}.id.scheme`, 'not a name');
+  if (typeof entry?.id.id !== 'string') throw new InvalidArgumentError(`${argument}.id.id`, 'not a string');
+}
+
+export function checkMode(mode: CreateMode, argument = 'mode'): CreateMode {
+  if (isCreateMode(mode)) return mode;
+  throw new InvalidArgumentError(argument, `${String(mode)} is not a CreateMode`);
+}
+
+/** A time to live where the mode has one, and only there. */
+export function checkTtl(mode: CreateMode, ttlMs: number | undefined, argument = 'ttlMs'): number | undefined {
+  if (hasTtl(mode)) {
+    if (ttlMs === undefined) throw new InvalidArgumentError(argument, 'this mode needs one');
+    return checkMs(ttlMs, argument, { max: TTL_MS_MAX });
+  }
+  if (ttlMs !== undefined) throw new InvalidArgumentError(argument, 'only the TTL modes have one');
+  return undefined;
+}
+
+export function checkWatcher(watcher: Watcher | undefined, { isRequired = false } = {}): Watcher | undefined {
+  if (isRequired && watcher === undefined) throw new InvalidArgumentError('watcher', 'it is required');
+  if (watcher === undefined || typeof watcher === 'function') return watcher;
+  throw new InvalidArgumentError('watcher', 'not a function');
+}
+
+/** Anything that behaves like an `AbortSignal` will do. */
+export function checkSignal(signal: AbortSignal | undefined): AbortSignal | undefined {
+  if (signal === undefined) return undefined;
+  if (typeof signal?.addEventListener === 'function' && typeof signal.aborted === 'boolean') return signal;
+  throw new InvalidArgumentError('signal', 'not an AbortSignal');
+}
+
+export function checkBoolean(value: boolean | undefined, argument: string): void {
+  if (value !== undefined && typeof value !== 'boolean') {
+    throw new InvalidArgumentError(argument, `${String(value)} is neither true nor false`);
+  }
+}
+
+/** An object that has these methods. */
+export function checkMethods<Name extends string>(
+  object: { readonly [name in Name]: unknown },
+  argument: string,
+  methods: readonly Name[],
+): void {
+  for (const method of methods) {
+    if (typeof object?.[method] !== 'function') throw new InvalidArgumentError(argument, `it has no method ${method}`);
+  }
 }
 
 /** The servers of a reconfig as the wire has them: null for none. An empty text would be a server without a name (CURATOR-583). */
@@ -104,7 +167,7 @@ export function toWireCreate(
   chroot: Chroot,
   prefix = '',
 ): WireCreate {
-  if (!isCreateMode(mode)) throw new InvalidArgumentError(`${prefix}mode`, `${String(mode)} is not a CreateMode`);
+  checkMode(mode, `${prefix}mode`);
   const sequential = isSequential(mode);
   const request: CreateRequest = {
     path: chroot.toServer(checkPath(path, `${prefix}path`, { sequential }), { sequential }),
@@ -112,11 +175,33 @@ export function toWireCreate(
     acl: checkAcl(acl, `${prefix}acl`),
     flags: mode,
   };
-  if (hasTtl(mode)) {
-    if (ttlMs === undefined) throw new InvalidArgumentError(`${prefix}ttlMs`, 'this mode needs one');
-    const ttl = checkMs(ttlMs, `${prefix}ttlMs`, { max: TTL_MS_MAX });
-    return { type: OpCode.createTTL, request: { ...request, ttlMs: ttl } };
-  }
-  if (ttlMs !== undefined) throw new InvalidArgumentError(`${prefix}ttlMs`, 'only the TTL modes have one');
+  const ttl = checkTtl(mode, ttlMs, `${prefix}ttlMs`);
+  if (ttl !== undefined) return { type: OpCode.createTTL, request: { ...request, ttlMs: ttl } };
   return { type: mode === CreateMode.CONTAINER ? OpCode.createContainer : OpCode.create2, request };
+}
+
+const watcherTypes: ReadonlySet<WatcherType> = new Set(Object.values(WatcherType));
+
+export function checkWatcherType(type: WatcherType): void {
+  if (!watcherTypes.has(type)) throw new InvalidArgumentError('type', `${String(type)} is not a WatcherType`);
+}
+
+export function checkSession({ id, password }: { id: SessionId; password: Uint8Array }): {
+  id: SessionId;
+  password: Buffer;
+} {
+  if (typeof id !== 'bigint' || id === NO_SESSION) throw new InvalidArgumentError('session.id', 'not a session id');
+  if (!(password instanceof Uint8Array)) throw new InvalidArgumentError('session.password', 'not bytes');
+  if (password.length !== PASSWORD_BYTES) {
+    throw new InvalidArgumentError(
+      'session.password',
+      `${password.length} bytes where a password has ${PASSWORD_BYTES}`,
+    );
+  }
+  return { id, password: Buffer.from(password) };
+}
+
+export function checkFrameBytesMax(bytes: number): number {
+  if (Number.isInteger(bytes) && bytes >= 1024 && bytes <= 0x7fff_ffff) return bytes;
+  throw new InvalidArgumentError('frameBytesMax', `${String(bytes)} is not a whole number of bytes from 1024 on`);
 }

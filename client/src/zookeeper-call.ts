@@ -6,7 +6,8 @@ import { ErrorCode, type JuteReader, type JuteWriter, type OpCode, type Operatio
 import { errorFromCode, OperationTimeoutError, type ZooKeeperError } from './errors.ts';
 import { onAbort } from './on-abort.ts';
 import type { Deliveries } from './session/deliveries.ts';
-import type { SessionRequest } from './session/session.ts';
+import type { RequestTrace } from './session/request-trace.ts';
+import type { SessionRequest } from './session/session-request.ts';
 import type { Clock, Timer } from './session/transport.ts';
 
 /** What every call takes. */
@@ -36,6 +37,7 @@ export interface CallPlan<Request, Response, Result> {
 }
 
 export class Call<Request, Response, Result> implements SessionRequest {
+  readonly trace: RequestTrace | undefined;
   readonly #plan: CallPlan<Request, Response, Result>;
   readonly #deliveries: Deliveries;
   readonly #resolve: (result: Result) => void;
@@ -46,9 +48,10 @@ export class Call<Request, Response, Result> implements SessionRequest {
 
   constructor(
     plan: CallPlan<Request, Response, Result>,
-    { clock, deliveries }: { clock: Clock; deliveries: Deliveries },
+    { clock, deliveries, trace }: { clock: Clock; deliveries: Deliveries; trace?: RequestTrace | undefined },
     settle: { resolve: (result: Result) => void; reject: (reason: unknown) => void },
   ) {
+    this.trace = trace;
     this.#plan = plan;
     this.#deliveries = deliveries;
     this.#resolve = settle.resolve;

@@ -43,7 +43,7 @@ export type MultiReadResult =
 /** @throws InvalidArgumentError naming the operation by its index */
 export function toWireOperation(operation: MultiOperation, index: number, chroot: Chroot): WireOperation {
   const at = `operations[${index}]`;
-  switch (operation.kind) {
+  switch (operation?.kind) {
     case 'create':
       return toWireCreate(operation.path, operation, chroot, `${at}.`);
     case 'setData': {
@@ -62,6 +62,8 @@ export function toWireOperation(operation: MultiOperation, index: number, chroot
         request: { path, version: checkVersion(operation.version, `${at}.version`) },
       };
     }
+    default:
+      throw new InvalidArgumentError(`${at}.kind`, 'no operation that a multi can hold');
   }
 }
 
@@ -97,7 +99,8 @@ function checkCount(operations: readonly unknown[], results: readonly unknown[])
 }
 
 /** @throws InvalidArgumentError naming the operation by its index */
-export function toWireRead({ kind, path }: MultiReadOperation, index: number, chroot: Chroot): WireOperation {
+export function toWireRead(operation: MultiReadOperation, index: number, chroot: Chroot): WireOperation {
+  const { kind, path } = operation ?? {};
   if (kind !== 'getData' && kind !== 'getChildren') {
     throw new InvalidArgumentError(`operations[${index}].kind`, `${String(kind)} is no read that a multiRead can hold`);
   }

@@ -454,6 +454,24 @@ describe('watchers', () => {
   });
 });
 
+describe('a newer server', () => {
+  test('may answer with codes and send events that this version does not know: the connection stays', async () => {
+    const { machine, zk } = connect();
+    const events: WatchedEvent[] = [];
+    const first = zk.getData('/a', { watcher: (event) => events.push(event) });
+    await machine.settle();
+    machine.link.receive(gotData(1, 'one'));
+    await first;
+    const refused = failure(zk.getData('/a'));
+    await machine.settle();
+    machine.link.receive(notified('/a', 99), replied(2, { err: -999 }), notified('/a'));
+    await machine.settle();
+    expect(await refused).toMatchObject({ name: 'ZooKeeperError', code: '-999', path: '/a' });
+    expect(events.map(({ type }) => type)).toEqual([EventType.NodeDataChanged]);
+    expect(zk.state).toBe('CONNECTED');
+  });
+});
+
 describe('giving up a call', () => {
   test('a signal that is aborted already sends nothing', async () => {
     const { machine, zk } = connect();

@@ -7,7 +7,6 @@
  * - Answers and events reach the user in the order in which the server sent them: a watch's event before any answer that shows the change.
  * - Every promise settles exactly once, at the latest when the session is closed, abandoned or expired.
  */
-import debug from 'debug';
 import {
   type Acl,
   type ClientInfo,
@@ -15,32 +14,41 @@ import {
   EventType,
   KeeperState,
   keeperStateName,
-  NO_SESSION,
   OpCode,
+  opCodeName,
   operations,
-  PASSWORD_BYTES,
   type SessionId,
   type Stat,
-  toHex,
   type WatcherEvent,
   WatcherType,
   type Zxid,
 } from 'zookeeper-protocol-ts';
+import { rejectAtCallSite } from './call-site.ts';
+import { isTracingRequests, publishSession, traceRequest } from './diagnostics.ts';
 import { ConnectionLossError, errorFromCode, InvalidArgumentError, NoWatcherError } from './errors.ts';
 import { callListener, EventSource } from './event-source.ts';
+import { checkLogger, debugLogger, describeError, type Logger } from './logger.ts';
 import { Chroot } from './session/chroot.ts';
-import { parseConnectString } from './session/connect-string.ts';
+import { hostName, parseConnectString } from './session/connect-string.ts';
 import { Deliveries } from './session/deliveries.ts';
+import type { RequestTrace } from './session/request-trace.ts';
 import { Session, type SessionState } from './session/session.ts';
+import { logSessionState } from './session/session-log.ts';
 import { systemPorts } from './session/tcp-transport.ts';
 import type { Clock, Ports } from './session/transport.ts';
 import { type WatchedEvent, type Watcher, type WatchKind, WatchRegistry } from './watch/watch-registry.ts';
 import {
   type CreateOptions,
   checkAcl,
+  checkBoolean,
+  checkFrameBytesMax,
   checkMs,
   checkPath,
+  checkSession,
+  checkSignal,
   checkVersion,
+  checkWatcher,
+  checkWatcherType,
   type ReconfigOptions,
   toBytes,
   toServerList,
@@ -58,8 +66,6 @@ import {
   toWireRead,
 } from './zookeeper-multi.ts';
 
-const report = debug('zookeeper:session');
-
 export interface ZooKeeperOptions {
   /** `host[:port],host[:port],…[/chroot]`. The chroot is not created. */
   readonly connectString: string;
@@ -74,6 +80,11 @@ export interface ZooKeeperOptions {
    * `NotReadOnlyError`. The client goes on looking for a server with a quorum, and moves to it. False by default.
    */
   readonly canBeReadOnly?: boolean | undefined;
+  /**
+   * Takes the log lines: `console`, a pino logger. One line for each connection and session that begins or ends; each failed attempt at
+   * the level `debug`. `DEBUG=zookeeper:session` and `zookeeper:listener` by default.
+   */
+  readonly logger?: Logger | undefined;
   /** The machine: TCP and the system's clock by default. */
   readonly ports?: Ports | undefined;
 }
@@ -107,7 +118,9 @@ export class ZooKeeper implements AsyncDisposable {
   readonly #chroot: Chroot;
   readonly #watches = new WatchRegistry();
   readonly #deliveries: Deliveries;
-  readonly #events = new EventSource<{ session: [state: KeeperState] }>();
+  readonly #events: EventSource<{ session: [state: KeeperState] }>;
+  readonly #logger: Logger;
+  readonly #listenerLogger: Logger | undefined;
   #connectString: string;
   #closed: Promise<void> | undefined;
   /** By the server's path: calls under way that will leave a watch there. The server may have it before this side knows. */
@@ -118,11 +131,15 @@ export class ZooKeeper implements AsyncDisposable {
    * @throws InvalidConnectStringError, InvalidArgumentError
    */
   constructor(options: ZooKeeperOptions) {
-    const { connectString, sessionTimeoutMs = 30_000, session, frameBytesMax, canBeReadOnly, ports } = options;
+    const { connectString, sessionTimeoutMs = 30_000, session, frameBytesMax, canBeReadOnly, ports, logger } = options;
     const { hosts, chroot } = parseConnectString(connectString);
+    checkBoolean(canBeReadOnly, 'canBeReadOnly');
     const { clock, transport, random } = ports ?? systemPorts();
     this.#connectString = connectString;
     this.clock = clock;
+    this.#listenerLogger = logger && checkLogger(logger);
+    this.#logger = logger ?? debugLogger('zookeeper:session');
+    this.#events = new EventSource(logger);
     this.#chroot = new Chroot(chroot);
     this.#deliveries = new Deliveries(clock);
     this.#session = new Session({
@@ -134,6 +151,7 @@ export class ZooKeeper implements AsyncDisposable {
       ports: { clock, transport, random },
       handler: {
         onState: (state) => this.#onState(state),
+        onConnectionFailure: (address, error) => this.#logger.debug(`${hostName(address)}: ${describeError(error)}`),
         onEvent: (event) => this.#onEvent(event),
         watchesToRestore: (relativeZxid) => this.#watches.toRequests(relativeZxid),
       },
@@ -149,6 +167,11 @@ export class ZooKeeper implements AsyncDisposable {
 
   get state(): SessionState {
     return this.#session.state;
+  }
+
+  /** The `host:port` that it is connected to; undefined without a connection. */
+  get server(): string | undefined {
+    return this.#session.server;
   }
 
   /** 0 until a server has made the session. */
@@ -225,7 +248,7 @@ export class ZooKeeper implements AsyncDisposable {
         onAccepted: () => this.#deliveries.add('answer', resolve),
         onFailure: (error) => this.#deliveries.add('answer', () => reject(error)),
       });
-    });
+    }).catch(rejectAtCallSite);
   }
 
   /**
@@ -352,7 +375,8 @@ export class ZooKeeper implements AsyncDisposable {
 
   /** Applies all of the operations as one transaction, or none: then it rejects with the error of the one that failed. */
   async multi(multi: readonly MultiOperation[], options: CallOptions = {}): Promise<MultiResult[]> {
-    const request = multi.map((operation, index) => toWireOperation(operation, index, this.#chroot));
+    if (!Array.isArray(multi)) throw new InvalidArgumentError('operations', 'not a list of operations');
+    const request = multi.map((operation: MultiOperation, index) => toWireOperation(operation, index, this.#chroot));
     const onOk = (results: Parameters<typeof toMultiResults>[1]) => toMultiResults(multi, results, this.#chroot);
     return this.#call({ operation: operations.multi, request, path: undefined, options, onOk });
   }
@@ -364,6 +388,8 @@ export class ZooKeeper implements AsyncDisposable {
   async addWatch(path: string, watcher: Watcher, options: CallOptions & { recursive?: boolean } = {}): Promise<void> {
     const serverPath = this.#toServer(path);
     const { recursive = false } = options;
+    checkBoolean(recursive, 'recursive');
+    checkWatcher(watcher, { isRequired: true });
     const kind = recursive ? 'persistentRecursive' : 'persistent';
     const mode = this.#watches.modeFor(serverPath, recursive);
     const endAsking = this.#watches.beginAsking(kind, serverPath);
@@ -391,6 +417,8 @@ export class ZooKeeper implements AsyncDisposable {
    */
   async removeWatches(path: string, options: RemoveWatchesOptions = {}): Promise<void> {
     const { watcher, type = WatcherType.Any, local = false } = options;
+    checkWatcherType(type);
+    checkBoolean(local, 'local');
     const serverPath = this.#toServer(path);
     const { removed, unneeded } = this.#watches.remove(serverPath, type, watcher);
     if (removed.length === 0) throw new NoWatcherError(`no such watch: ${path}`, { path });
@@ -398,7 +426,7 @@ export class ZooKeeper implements AsyncDisposable {
     const isConnected = state === 'CONNECTED' || state === 'CONNECTED_READ_ONLY';
     for (const { type, watchers } of removed) {
       const told = { type, state: isConnected ? KeeperState.SyncConnected : KeeperState.Disconnected, path };
-      this.#deliveries.add('event', () => tell(watchers, told));
+      this.#deliveries.add('event', () => this.#tell(watchers, told));
     }
     // Without a connection there is nothing to say: the next one starts with the watches that are left.
     if (local || !isConnected || unneeded === undefined || this.#watching.has(serverPath)) return;
@@ -407,7 +435,8 @@ export class ZooKeeper implements AsyncDisposable {
 
   /** All that is asked for at once, of one moment. A read that fails doesn't fail the others. ZooKeeper 3.6. */
   async multiRead(reads: readonly MultiReadOperation[], options: CallOptions = {}): Promise<MultiReadResult[]> {
-    const request = reads.map((read, index) => toWireRead(read, index, this.#chroot));
+    if (!Array.isArray(reads)) throw new InvalidArgumentError('operations', 'not a list of reads');
+    const request = reads.map((read: MultiReadOperation, index) => toWireRead(read, index, this.#chroot));
     const onOk = (results: Parameters<typeof toMultiReadResults>[1]) => toMultiReadResults(reads, results);
     return this.#call({ operation: operations.multiRead, request, path: undefined, options, onOk });
   }
@@ -450,6 +479,9 @@ export class ZooKeeper implements AsyncDisposable {
    */
   async reconfig(options: CallOptions & ReconfigOptions): Promise<{ data: Buffer; stat: Stat }> {
     const { joining, leaving, newMembers, fromConfig = -1n } = options;
+    if (newMembers !== undefined && (joining ?? leaving) !== undefined) {
+      throw new InvalidArgumentError('newMembers', 'with all the members there is no joining or leaving');
+    }
     if (typeof fromConfig !== 'bigint') throw new InvalidArgumentError('fromConfig', 'a version is a bigint');
     const request = {
       joiningServers: toServerList(joining, 'joining'),
@@ -486,11 +518,17 @@ export class ZooKeeper implements AsyncDisposable {
   #call<Request, Response, Result>(plan: CallPlan<Request, Response, Result>): Promise<Result> {
     const { signal, timeoutMs } = plan.options;
     if (timeoutMs !== undefined) checkMs(timeoutMs, 'timeoutMs');
-    signal?.throwIfAborted();
-    return new Promise((resolve, reject) => {
-      const context = { clock: this.clock, deliveries: this.#deliveries };
+    if (signal !== undefined) checkSignal(signal)?.throwIfAborted();
+    if (!isTracingRequests()) return this.#submit(plan);
+    const operation = opCodeName(plan.operation.opCode);
+    return traceRequest({ operation, path: plan.path, clock: this.clock }, (trace) => this.#submit(plan, trace));
+  }
+
+  #submit<Request, Response, Result>(plan: CallPlan<Request, Response, Result>, trace?: RequestTrace): Promise<Result> {
+    return new Promise<Result>((resolve, reject) => {
+      const context = { clock: this.clock, deliveries: this.#deliveries, trace };
       this.#session.submit(new Call(plan, context, { resolve, reject }));
-    });
+    }).catch(rejectAtCallSite);
   }
 
   /** The same for a call that leaves a watch at the path of its request. */
@@ -498,6 +536,7 @@ export class ZooKeeper implements AsyncDisposable {
     plan: CallPlan<Request, Response, Result> & { readonly options: WatchOptions },
   ): Promise<Result> {
     if (plan.options.watcher === undefined) return this.#call(plan);
+    checkWatcher(plan.options.watcher);
     const { path } = plan.request;
     this.#watching.set(path, (this.#watching.get(path) ?? 0) + 1);
     return this.#call(plan).finally(() => {
@@ -526,12 +565,14 @@ export class ZooKeeper implements AsyncDisposable {
   }
 
   #onState(state: KeeperState): void {
-    report('%s: session %s: %s', this.connectString, toHex(this.sessionId), keeperStateName(state));
+    logSessionState(this.#logger, state, this);
+    const { sessionId, server, connectString } = this;
+    publishSession(() => ({ state: keeperStateName(state), sessionId, server, connectString }));
     const watchers = this.#watches.all();
     if (this.state === 'CLOSED' || this.state === 'AUTH_FAILED') this.#watches.clear();
     this.#deliveries.add('event', () => {
       this.#events.emit('session', state);
-      tell(watchers, { type: EventType.None, state, path: '' });
+      this.#tell(watchers, { type: EventType.None, state, path: '' });
     });
   }
 
@@ -547,26 +588,10 @@ export class ZooKeeper implements AsyncDisposable {
     const watchers = this.#watches.take(type, serverPath);
     if (watchers.length === 0) return;
     const watched = { type, state: KeeperState.SyncConnected, path: this.#chroot.toClient(serverPath) };
-    this.#deliveries.add('event', () => tell(watchers, watched));
+    this.#deliveries.add('event', () => this.#tell(watchers, watched));
   }
-}
 
-function tell(watchers: readonly Watcher[], event: WatchedEvent): void {
-  for (const watcher of watchers) callListener(watcher, event);
-}
-
-function checkSession({ id, password }: { id: SessionId; password: Uint8Array }): { id: SessionId; password: Buffer } {
-  if (typeof id !== 'bigint' || id === NO_SESSION) throw new InvalidArgumentError('session.id', 'not a session id');
-  if (password.length !== PASSWORD_BYTES) {
-    throw new InvalidArgumentError(
-      'session.password',
-      `${password.length} bytes where a password has ${PASSWORD_BYTES}`,
-    );
+  #tell(watchers: readonly Watcher[], event: WatchedEvent): void {
+    for (const watcher of watchers) callListener(this.#listenerLogger, watcher, event);
   }
-  return { id, password: Buffer.from(password) };
-}
-
-function checkFrameBytesMax(bytes: number): number {
-  if (Number.isInteger(bytes) && bytes >= 1024 && bytes <= 0x7fff_ffff) return bytes;
-  throw new InvalidArgumentError('frameBytesMax', `${String(bytes)} is not a whole number of bytes from 1024 on`);
 }

@@ -5,37 +5,38 @@
  * What must always hold: the chroot stays (CURATOR-593), names stay names (CURATOR-638), and a configuration that names nobody
  * changes nothing. There is one watch at a time, and it goes with the session (CURATOR-710).
  */
-import debug from 'debug';
 import { EventType } from 'zookeeper-protocol-ts';
+import { describeError, type Logger } from '../logger.ts';
 import type { WatchedEvent } from '../watch/watch-registry.ts';
 import type { ZooKeeper } from '../zookeeper.ts';
 import { toHostList } from './ensemble-config.ts';
 import type { EnsembleProvider } from './ensemble-provider.ts';
 
-const log = debug('zookeeper:framework');
-
 export interface EnsembleTrackerOptions {
   readonly provider: EnsembleProvider;
   /** Called when the provider has been told something new. */
   readonly onChanged: () => void;
+  readonly logger: Logger;
 }
 
 export class EnsembleTracker {
   readonly #provider: EnsembleProvider;
   readonly #onChanged: () => void;
+  readonly #logger: Logger;
   /** Whose watch it is: one for each session. */
   #watched: { readonly zk: ZooKeeper; readonly watcher: (event: WatchedEvent) => void } | undefined;
 
-  constructor({ provider, onChanged }: EnsembleTrackerOptions) {
+  constructor({ provider, onChanged, logger }: EnsembleTrackerOptions) {
     this.#provider = provider;
     this.#onChanged = onChanged;
+    this.#logger = logger;
   }
 
   /** To be called on every connection. What fails is tried again on the next one. */
   read(zk: ZooKeeper): void {
     zk.getConfig({ watcher: this.#watcherFor(zk) }).then(
       ({ data }) => this.#onConfig(data.toString()),
-      (error) => log('the configuration of the ensemble could not be read: %s', error),
+      (error) => this.#logger.debug(`the configuration of the ensemble could not be read: ${describeError(error)}`),
     );
   }
 
@@ -61,7 +62,7 @@ export class EnsembleTracker {
       this.#provider.setConnectionString(connectString);
       this.#onChanged();
     } catch (error) {
-      log('the ensemble names servers that make no connect string: %s', error);
+      this.#logger.warn(`the ensemble names servers that make no connect string: ${describeError(error)}`);
     }
   }
 }

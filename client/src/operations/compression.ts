@@ -37,11 +37,20 @@ export class DataInconsistencyError extends ZooKeeperError {
 export function toStored(
   { compression, defaultData }: CompressionScope,
   path: string,
-  { data = defaultData, compressed = compression.isDefault }: StoredData,
+  { data, compressed = compression.isDefault }: StoredData,
 ): Uint8Array | Promise<Uint8Array> {
-  const bytes = toBytes(data);
+  const bytes = toGiven({ defaultData }, data);
   return compressed ? compression.provider.compress(path, bytes) : bytes;
 }
+
+/**
+ * The data as bytes, or the client's default data.
+ * @throws InvalidArgumentError if it is neither bytes nor a string
+ */
+export const toGiven = (
+  { defaultData }: Pick<CompressionScope, 'defaultData'>,
+  data: Uint8Array | string | undefined,
+): Uint8Array => toBytes(data ?? defaultData);
 
 /** What a caller wants to have written. */
 export interface StoredData {

@@ -3,6 +3,7 @@ import { joinPath } from 'zookeeper-protocol-ts';
 import { NoNodeError, NotEmptyError } from '../errors.ts';
 import { isRefused } from '../retry.ts';
 import type { ZooKeeper } from '../zookeeper.ts';
+import { checkVersion } from '../zookeeper-arguments.ts';
 import type { OperationScope } from './operation-scope.ts';
 
 /** How to delete a znode. */
@@ -28,6 +29,8 @@ export interface DeleteOptions {
  */
 export async function deleteZnode(scope: OperationScope, path: string, options: DeleteOptions): Promise<void> {
   const target = scope.namespace.toServer(path);
+  checkVersion(options.version);
+  scope.schemaSet?.checkDelete(path);
   try {
     await scope.retry((zk) => deleteOnce(zk, target, options, options.signal), options.signal);
   } catch (error) {

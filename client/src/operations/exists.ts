@@ -1,10 +1,11 @@
 /** exists: whether there is a znode (Curator's `ExistsBuilder`, `checkExists()`). */
 import { type Acl, parentOf, type Stat, WatcherType } from 'zookeeper-protocol-ts';
+import { checkAcl } from '../zookeeper-arguments.ts';
 import { aclFor } from './acl-provider.ts';
 import { createPath } from './create-path.ts';
 import type { OperationScope } from './operation-scope.ts';
 import { ReadBuilder } from './read-builder.ts';
-import { type ReadOptions, readZnode } from './read-options.ts';
+import { isWatching, type ReadOptions, readZnode } from './read-options.ts';
 
 /** How to look for a znode. */
 export interface ExistsOptions extends ReadOptions {
@@ -23,7 +24,9 @@ export async function existsZnode(
   options: ExistsOptions,
 ): Promise<Stat | undefined> {
   const target = { path: scope.namespace.toServer(path), type: WatcherType.Data };
+  scope.schemaSet?.checkWatch(path, isWatching(options));
   const { parents = false, containers = false, acl, signal } = options;
+  if (acl !== undefined) checkAcl(acl);
   return readZnode(scope, target, options, async (zk, call) => {
     if (parents || containers) {
       await createPath(zk, parentOf(target.path), {

@@ -2,7 +2,7 @@
 import { type Stat, WatcherType } from 'zookeeper-protocol-ts';
 import type { OperationScope } from './operation-scope.ts';
 import { ReadBuilder } from './read-builder.ts';
-import { type ReadOptions, readZnode } from './read-options.ts';
+import { isWatching, type ReadOptions, readZnode } from './read-options.ts';
 
 /** A znode's children and its own `Stat`, of the same moment. */
 export interface ZnodeChildren {
@@ -18,6 +18,7 @@ export async function getZnodeChildren(
   options: ReadOptions,
 ): Promise<ZnodeChildren> {
   const target = { path: scope.namespace.toServer(path), type: WatcherType.Children };
+  scope.schemaSet?.checkWatch(path, isWatching(options));
   return readZnode(scope, target, options, (zk, call) => zk.getChildren(target.path, call));
 }
 

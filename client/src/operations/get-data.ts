@@ -3,7 +3,7 @@ import { type Stat, WatcherType } from 'zookeeper-protocol-ts';
 import { fromStored } from './compression.ts';
 import type { OperationScope } from './operation-scope.ts';
 import { ReadBuilder } from './read-builder.ts';
-import { type ReadOptions, readZnode } from './read-options.ts';
+import { isWatching, type ReadOptions, readZnode } from './read-options.ts';
 
 /** A znode's data and `Stat`, of the same moment. */
 export interface ZnodeData {
@@ -25,6 +25,7 @@ export interface GetDataOptions extends ReadOptions {
 export async function getZnodeData(scope: OperationScope, path: string, options: GetDataOptions): Promise<ZnodeData> {
   const { decompressed = scope.compression.isDefault } = options;
   const target = { path: scope.namespace.toServer(path), type: WatcherType.Data };
+  scope.schemaSet?.checkWatch(path, isWatching(options));
   const read = await readZnode(scope, target, options, (zk, call) => zk.getData(target.path, call));
   return decompressed ? { data: await fromStored(scope, path, read.data), stat: read.stat } : read;
 }

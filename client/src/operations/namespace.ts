@@ -5,6 +5,7 @@
  * What must always hold: a path is prefixed once on its way to the server and stripped once on its way back, here and
  * nowhere else (CURATOR-666), and only at a boundary between names: in namespace `foo`, `/foobar` is not ours (CURATOR-236).
  */
+import { InvalidArgumentError } from '../errors.ts';
 import type { Watcher } from '../watch/watch-registry.ts';
 import { checkPath } from '../zookeeper-arguments.ts';
 
@@ -20,6 +21,7 @@ export class Namespace {
    * @throws InvalidArgumentError when `/name` is no path
    */
   constructor(name: string | null) {
+    if (name !== null && typeof name !== 'string') throw new InvalidArgumentError('namespace', 'not a string');
     this.root = name === null || name === '' ? '' : checkPath(`/${name}`, 'namespace');
   }
 

@@ -1,4 +1,5 @@
 /** What an operation works with: its client's retry loop, namespace and defaults. One scope for each view of a client. */
+import type { SchemaSet } from '../schema/schema-set.ts';
 import type { Watcher } from '../watch/watch-registry.ts';
 import type { ZooKeeper } from '../zookeeper.ts';
 import type { ACLProvider } from './acl-provider.ts';
@@ -12,6 +13,8 @@ export interface OperationScope {
   readonly defaultData: Uint8Array;
   readonly aclProvider: ACLProvider;
   readonly compression: Compression;
+  /** What may be done with which path, if anything is forbidden. */
+  readonly schemaSet: SchemaSet | undefined;
   /** 0 ≤ x < 1. */
   readonly random: () => number;
   readonly containers: ContainerSupport;

@@ -2,6 +2,7 @@
 import type { WatcherType } from 'zookeeper-protocol-ts';
 import type { Watcher } from '../watch/watch-registry.ts';
 import type { ZooKeeper } from '../zookeeper.ts';
+import { checkWatcher } from '../zookeeper-arguments.ts';
 import type { OperationScope } from './operation-scope.ts';
 
 /** How to read a znode. */
@@ -18,6 +19,9 @@ export interface ReadOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** Whether the read leaves a watch. */
+export const isWatching = ({ watcher, watched = false }: ReadOptions): boolean => watched || watcher !== undefined;
+
 /** The watcher as the session takes it: events are translated back into the namespace, and noted where that is wanted. */
 export function toServerWatcher(scope: OperationScope, watcher: Watcher): Watcher {
   const inNamespace = scope.namespace.toServerWatcher(watcher);
@@ -31,9 +35,10 @@ export function toServerWatcher(scope: OperationScope, watcher: Watcher): Watche
 export async function readZnode<T>(
   scope: OperationScope,
   { path, type }: { path: string; type: typeof WatcherType.Data | typeof WatcherType.Children },
-  { watcher = undefined, watched = false, signal }: ReadOptions,
+  { watcher, watched = false, signal }: ReadOptions,
   read: (zk: ZooKeeper, call: { watcher: Watcher | undefined; signal: AbortSignal | undefined }) => Promise<T>,
 ): Promise<T> {
+  checkWatcher(watcher);
   const given = watcher ?? (watched ? scope.defaultWatcher : undefined);
   if (given === undefined) return scope.retry((zk) => read(zk, { watcher: undefined, signal }), signal);
   const onServer = toServerWatcher(scope, given);

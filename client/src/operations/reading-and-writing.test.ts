@@ -104,6 +104,22 @@ describe('getChildren', () => {
   });
 });
 
+describe('the options style with storingStat', () => {
+  it('has the path and the stat of what was made', async () => {
+    const { server, client } = await started();
+    const created = await resultOf(server, client.create('/a', { data: 'one', storingStat: true }));
+    expect(created).toMatchObject({ path: '/a', stat: { version: 0, dataLength: 3 } });
+    expect(await resultOf(server, client.create('/b', { storingStat: false }))).toBe('/b');
+  });
+
+  it('has the children and the stat of their parent', async () => {
+    const { server, client } = await started('/a', '/a/b');
+    const read = await resultOf(server, client.getChildren('/a', { storingStat: true }));
+    expect(read).toMatchObject({ children: ['b'], stat: { numChildren: 1 } });
+    expect(await resultOf(server, client.getChildren('/a', { watcher: () => undefined }))).toEqual(['b']);
+  });
+});
+
 describe('checkExists', () => {
   it('resolves to the stat, or to undefined', async () => {
     const { server, client } = await started('/a');

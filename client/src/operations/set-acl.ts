@@ -1,5 +1,6 @@
 /** setACL: replaces a znode's ACL (Curator's `SetACLBuilder`). */
 import { type Acl, OPEN_ACL, type Stat } from 'zookeeper-protocol-ts';
+import { checkAcl, checkVersion } from '../zookeeper-arguments.ts';
 import type { OperationScope } from './operation-scope.ts';
 
 /** How to replace a znode's ACL. */
@@ -18,6 +19,9 @@ export async function setZnodeAcl(
   { version = -1, signal }: SetAclOptions,
 ): Promise<Stat> {
   const target = scope.namespace.toServer(path);
+  checkVersion(version);
+  checkAcl(acl);
+  scope.schemaSet?.checkWrite({ path, data: undefined, acl });
   return scope.retry((zk) => zk.setACL(target, acl, { signal, version }), signal);
 }
 

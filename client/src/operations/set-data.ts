@@ -2,7 +2,8 @@
 import type { Stat } from 'zookeeper-protocol-ts';
 import { BadVersionError } from '../errors.ts';
 import type { ZooKeeper } from '../zookeeper.ts';
-import { toStored } from './compression.ts';
+import { checkVersion } from '../zookeeper-arguments.ts';
+import { toGiven, toStored } from './compression.ts';
 import type { OperationScope } from './operation-scope.ts';
 
 /** How to replace a znode's data. */
@@ -31,6 +32,8 @@ export async function setZnodeData(
   { version = -1, compressed, idempotent = false, signal }: SetDataOptions,
 ): Promise<Stat> {
   const target = scope.namespace.toServer(path);
+  checkVersion(version);
+  scope.schemaSet?.checkWrite({ path, data: toGiven(scope, data), acl: undefined });
   const stored = toStored(scope, path, { data, compressed });
   const bytes = stored instanceof Uint8Array ? stored : await stored;
   return scope.retry(async (zk) => {

@@ -7,9 +7,10 @@
  */
 import { type Acl, type CreateMode, type CreateModeName, isSequential } from 'zookeeper-protocol-ts';
 import { InvalidArgumentError } from '../errors.ts';
+import { checkAcl, checkTtl, checkVersion } from '../zookeeper-arguments.ts';
 import type { MultiOperation, MultiResult } from '../zookeeper-multi.ts';
 import { aclFor } from './acl-provider.ts';
-import { toStored } from './compression.ts';
+import { toGiven, toStored } from './compression.ts';
 import { toCreateMode } from './create.ts';
 import type { OperationScope } from './operation-scope.ts';
 
@@ -27,7 +28,7 @@ export interface TransactionCreateOptions {
   readonly compressed?: boolean | undefined;
 }
 
-/** One operation of a transaction. Made by {@link transactionOp}, which is `client.op`. Paths are the user's. */
+/** One operation of a transaction. Made by `client.op`. Paths are the user's. */
 export type TransactionOp =
   | ({ readonly kind: 'create'; readonly path: string } & TransactionCreateOptions)
   | {
@@ -75,10 +76,11 @@ export async function runTransaction(
   ops: readonly TransactionOp[],
   { signal }: { readonly signal?: AbortSignal | undefined },
 ): Promise<MultiResult[]> {
+  if (!Array.isArray(ops)) throw new InvalidArgumentError('ops', 'not a list of operations');
   if (ops.length === 0) throw new InvalidArgumentError('ops', 'a transaction needs at least one operation');
   const multi: MultiOperation[] = [];
-  for (const op of ops) {
-    const operation = toMultiOperation(scope, op);
+  for (const [index, op] of ops.entries()) {
+    const operation = toMultiOperation(scope, op, `ops[${index}]`);
     multi.push(operation instanceof Promise ? await operation : operation);
   }
   const results = await scope.retry((zk) => zk.multi(multi, { signal }), signal);
@@ -88,12 +90,19 @@ export async function runTransaction(
 }
 
 /** With the server's path and the bytes to be written. A promise only where something is compressed. */
-function toMultiOperation(scope: OperationScope, op: TransactionOp): MultiOperation | Promise<MultiOperation> {
-  switch (op.kind) {
+function toMultiOperation(
+  scope: OperationScope,
+  op: TransactionOp,
+  at: string,
+): MultiOperation | Promise<MultiOperation> {
+  switch (op?.kind) {
     case 'create': {
       const mode = toCreateMode(op.mode);
       const path = scope.namespace.toServer(op.path, { sequential: isSequential(mode) });
       const acl = op.acl ?? aclFor(scope.aclProvider, path);
+      checkAcl(acl, `${at}.acl`);
+      checkTtl(mode, op.ttlMs, `${at}.ttlMs`);
+      scope.schemaSet?.checkCreate({ path: op.path, data: toGiven(scope, op.data), acl }, mode);
       return withBytes(toStored(scope, op.path, op), (data) => ({
         kind: 'create',
         path,
@@ -105,11 +114,19 @@ function toMultiOperation(scope: OperationScope, op: TransactionOp): MultiOperat
     }
     case 'setData': {
       const path = scope.namespace.toServer(op.path);
+      checkVersion(op.version, `${at}.version`);
+      scope.schemaSet?.checkWrite({ path: op.path, data: toGiven(scope, op.data), acl: undefined });
       return withBytes(toStored(scope, op.path, op), (data) => ({ kind: 'setData', path, data, version: op.version }));
     }
     case 'delete':
-    case 'check':
-      return { kind: op.kind, path: scope.namespace.toServer(op.path), version: op.version };
+    case 'check': {
+      const path = scope.namespace.toServer(op.path);
+      checkVersion(op.version, `${at}.version`);
+      if (op.kind === 'delete') scope.schemaSet?.checkDelete(op.path);
+      return { kind: op.kind, path, version: op.version };
+    }
+    default:
+      throw new InvalidArgumentError(`${at}.kind`, 'no operation that a transaction can hold');
   }
 }
 

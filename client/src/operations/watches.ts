@@ -2,6 +2,7 @@
 import { AddWatchMode, type WatcherType } from 'zookeeper-protocol-ts';
 import { InvalidArgumentError, NoWatcherError } from '../errors.ts';
 import type { Watcher } from '../watch/watch-registry.ts';
+import { checkWatcher } from '../zookeeper-arguments.ts';
 import type { OperationScope } from './operation-scope.ts';
 import { toServerWatcher } from './read-options.ts';
 
@@ -24,6 +25,8 @@ export async function addWatch(
   { recursive = false, signal }: AddWatchOptions,
 ): Promise<void> {
   const target = scope.namespace.toServer(path);
+  checkWatcher(watcher, { isRequired: true });
+  scope.schemaSet?.checkWatch(path, true);
   // Not noted for removal: who leaves a watch that stays takes it away by name, as in Curator.
   const onServer = toServerWatcher(scope, watcher);
   await scope.retry((zk) => zk.addWatch(target, onServer, { recursive, signal }), signal);
@@ -54,6 +57,7 @@ export async function removeWatches(
   { watcher, type, local, quietly = false, signal }: RemoveWatchesOptions,
 ): Promise<void> {
   const target = scope.namespace.toServer(path);
+  checkWatcher(watcher);
   const onServer = watcher && toServerWatcher(scope, watcher);
   try {
     await scope.zookeeper.removeWatches(target, { watcher: onServer, type, local, signal });

@@ -34,7 +34,9 @@ import {
   repliedWith,
   SESSION_ID,
 } from './fake-machine.fixture.ts';
-import { Session, type SessionOptions, type SessionRequest } from './session.ts';
+import { Session } from './session.ts';
+import type { SessionOptions } from './session-options.ts';
+import type { SessionRequest } from './session-request.ts';
 
 const HOSTS = [{ host: 'zk1', port: 2181 }];
 const THREE_HOSTS = ['zk1', 'zk2', 'zk3'].map((host) => ({ host, port: 2181 }));
@@ -51,6 +53,7 @@ function startSession(options: Partial<SessionOptions> = {}) {
     ports: machine.ports,
     handler: {
       onState: (state) => states.push(keeperStateName(state)),
+      onConnectionFailure: () => undefined,
       onEvent: (event) => events.push(event),
       watchesToRestore: (relativeZxid) => watches.map((request) => ({ ...request, relativeZxid })),
     },
@@ -902,6 +905,7 @@ describe('a server without a quorum', () => {
       ports: machine.ports,
       handler: {
         onState: (state) => states.push(keeperStateName(state) ?? ''),
+        onConnectionFailure: () => undefined,
         onEvent: () => undefined,
         watchesToRestore: () => [],
       },
@@ -980,17 +984,30 @@ describe('another list of servers', () => {
       ports: machine.ports,
       handler: {
         onState: (state) => states.push(keeperStateName(state) ?? ''),
+        onConnectionFailure: () => undefined,
         onEvent: () => undefined,
         watchesToRestore: () => [],
       },
     });
     machine.link.accept();
+    // Whatever is drawn, there is no pause: nothing has failed.
+    machine.random = 0.999;
     session.updateHosts([{ host: 'zk9', port: 2181 }]);
-    machine.advance(1100);
+    machine.advance(0);
     expect(machine.link.address.host).toBe('zk9');
     machine.link.accept();
     expect(states).toEqual(['SyncConnected', 'Disconnected', 'SyncConnected']);
     expect(session.id).toBe(SESSION_ID);
+  });
+
+  test('ends the pause of a session that waits for a server which has gone', () => {
+    const { machine, session } = startConnected();
+    machine.random = 0.999;
+    machine.link.fail();
+    expect(session.state).toBe('NOT_CONNECTED');
+    session.updateHosts([{ host: 'zk9', port: 2181 }]);
+    machine.advance(0);
+    expect(machine.link.address.host).toBe('zk9');
   });
 
   test('leaves a connection alone whose server stays', () => {
@@ -999,7 +1016,12 @@ describe('another list of servers', () => {
       hosts: THREE_HOSTS,
       timeoutMs: 30_000,
       ports: machine.ports,
-      handler: { onState: () => undefined, onEvent: () => undefined, watchesToRestore: () => [] },
+      handler: {
+        onState: () => undefined,
+        onConnectionFailure: () => undefined,
+        onEvent: () => undefined,
+        watchesToRestore: () => [],
+      },
     });
     machine.link.accept();
     session.updateHosts([machine.link.address]);

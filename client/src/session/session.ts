@@ -13,46 +13,41 @@
  * fails it fails with CONNECTION_LOSS, like those in flight when a connection breaks: as in ZooKeeper's Java client.
  */
 import {
-  type Codec,
-  connectRequest,
   connectResponse,
   ErrorCode,
+  errorCodeName,
   FRAME_BYTES_MAX_DEFAULT,
   FrameReader,
   JuteReader,
-  JuteWriter,
   KeeperState,
   NO_SESSION,
   OpCode,
-  opCodeName,
-  operations,
   PASSWORD_BYTES,
   replyHeader,
-  requestHeader,
   type SessionId,
-  type SetWatches2Request,
   SpecialXid,
-  toXid,
-  type WatcherEvent,
   watcherEvent,
-  type Xid,
   ZERO_ZXID,
   type Zxid,
 } from 'zookeeper-protocol-ts';
-import {
-  AuthFailedError,
-  ClientClosedError,
-  ConnectionLossError,
-  errorFromCode,
-  FrameTooLargeError,
-  MarshallingFailedError,
-  SessionExpiredError,
-  type ZooKeeperError,
-} from '../errors.ts';
+import { ConnectionLossError, FrameTooLargeError, MarshallingFailedError, type ZooKeeperError } from '../errors.ts';
 import { hostName } from './connect-string.ts';
 import { HostList } from './host-list.ts';
+import { toCloseRequest, toRestoringRequests } from './own-requests.ts';
 import { ReadWriteProbe } from './read-write-probe.ts';
-import type { Connection, HostAddress, Ports, Timer } from './transport.ts';
+import { RequestWriter } from './request-writer.ts';
+import type { SessionHandler, SessionOptions } from './session-options.ts';
+import { CLOSED_BY_SERVER, type Connected, type Link, type Phase } from './session-phase.ts';
+import {
+  type Credential,
+  describe,
+  END_STATE,
+  type EndReason,
+  endError,
+  type SessionRequest,
+} from './session-request.ts';
+import { pauseBeforeMs, pingAfterMs, readTimeoutMs } from './session-timing.ts';
+import type { HostAddress, Ports, Timer } from './transport.ts';
 
 /**
  * What the session is doing. `NOT_CONNECTED`: it waits before the next attempt. `CLOSED`: closed, expired or abandoned. The last
@@ -66,104 +61,6 @@ export type SessionState =
   | 'AUTH_FAILED'
   | 'CLOSED';
 
-/** One request, from the call to its answer. */
-export interface SessionRequest {
-  readonly opCode: OpCode;
-  /** The caller's path, for messages. */
-  readonly path: string | undefined;
-  /** The caller has given up on it: it is not sent any more, and its reply is dropped. */
-  readonly settled: boolean;
-  /** Writes the body. Called once for each attempt to send, which is at most one. */
-  write(writer: JuteWriter): void;
-  /**
-   * The answer, in its place among the events: `body` is empty unless `err` is 0, and a view of the received bytes.
-   * @throws MarshallingError if the body can't be read. The connection is then dropped.
-   */
-  onReply(err: number, body: JuteReader): void;
-  onFailure(error: ZooKeeperError): void;
-}
-
-/** An identity of the connection, sent anew on each one. */
-export interface Credential {
-  readonly scheme: string;
-  readonly auth: Uint8Array;
-  /** Called on every connection. */
-  onAccepted(): void;
-  /** Called when the session is over. */
-  onFailure(error: ZooKeeperError): void;
-}
-
-/** The machine's owner. */
-export interface SessionHandler {
-  /** Connection and session changes, each once: Disconnected comes once an outage, and after a first attempt that failed. */
-  onState(state: KeeperState): void;
-  onEvent(event: WatcherEvent): void;
-  /** Asked on every new connection: sent before any waiting request. */
-  watchesToRestore(relativeZxid: Zxid): readonly SetWatches2Request[];
-}
-
-export interface SessionOptions {
-  /** Tried in turn, in an order shuffled once. At least one. */
-  readonly hosts: readonly HostAddress[];
-  /** What to ask for, ms. */
-  readonly timeoutMs: number;
-  /** A session to go on with. */
-  readonly session?: { readonly id: SessionId; readonly password: Uint8Array } | undefined;
-  /** The largest frame sent or accepted, bytes. */
-  readonly frameBytesMax?: number | undefined;
-  /** A server without a quorum will do, until one with a quorum is found. False by default. */
-  readonly canBeReadOnly?: boolean | undefined;
-  readonly ports: Ports;
-  readonly handler: SessionHandler;
-}
-
-/** A stream to one host, and what has arrived of its next frame. */
-interface Link {
-  readonly address: HostAddress;
-  readonly connection: Connection;
-  readonly frames: FrameReader;
-}
-
-interface InFlight {
-  readonly xid: Xid;
-  readonly request: SessionRequest;
-  /** When it was sent: the server heard of us no earlier. */
-  readonly sentAt: number;
-}
-
-interface Connected {
-  readonly kind: 'connected';
-  readonly link: Link;
-  readonly readOnly: boolean;
-  /** When the last bytes arrived. */
-  lastHeard: number;
-  /** When the last bytes were sent. */
-  lastSent: number;
-  /** Requests without an answer, in the order in which they were sent. */
-  readonly inFlight: InFlight[];
-  /** When the pings without an answer were sent. */
-  readonly pings: number[];
-  /** Credentials without an answer, in the order in which they were sent. */
-  readonly credentials: Credential[];
-}
-
-type EndReason = 'closed' | 'expired' | 'authFailed';
-
-type Phase =
-  | { readonly kind: 'waiting'; readonly address: HostAddress; readonly until: number }
-  | { readonly kind: 'opening'; readonly link: Link; readonly until: number }
-  | { readonly kind: 'handshake'; readonly link: Link; readonly until: number; readonly sentAt: number }
-  | Connected
-  | { readonly kind: 'over'; readonly reason: EndReason };
-
-/** Pause after any attempt or connection that ended, ms. */
-const CLEAN_UP_MS = 100;
-/** Once a server has been reached, a random pause below this one comes on top, so that the clients of a dead server spread out. */
-const RECONNECT_SPREAD_MS = 1000;
-/** Pause before the host that served last, or that was the first to be tried, is tried again. */
-const SAME_HOST_MS = 1000;
-/** A ping is sent after this time without sending, however long the session timeout. */
-const PING_INTERVAL_MS_MAX = 10_000;
 /** Requests of one tick leave in one write, unless they come to more than this. */
 const WRITE_BYTES_MAX = 1 << 20;
 
@@ -173,7 +70,7 @@ export class Session {
   readonly #handler: SessionHandler;
   readonly #frameBytesMax: number;
   readonly #canBeReadOnly: boolean;
-  readonly #writer = new JuteWriter(4096);
+  readonly #writer: RequestWriter;
 
   #phase: Phase;
   #sessionId: SessionId;
@@ -193,7 +90,6 @@ export class Session {
   /** Requests not sent yet. As long as what the callers wait for; emptied by every attempt that fails. */
   #queue: SessionRequest[] = [];
   #flushAsked = false;
-  #xid = 0;
   readonly #credentials: Credential[] = [];
 
   /** Present while connected to a read-only server. */
@@ -216,6 +112,7 @@ export class Session {
     this.#isEnsembleSession = options.session !== undefined;
     this.#password = options.session?.password ?? Buffer.alloc(PASSWORD_BYTES);
     this.#frameBytesMax = options.frameBytesMax ?? FRAME_BYTES_MAX_DEFAULT;
+    this.#writer = new RequestWriter(this.#frameBytesMax);
     this.#canBeReadOnly = options.canBeReadOnly ?? false;
     this.#phase = this.#connect(this.#nextHost().address);
     this.#arm();
@@ -241,6 +138,11 @@ export class Session {
   /** The negotiated session timeout, ms; the requested one until a server has answered. */
   get timeoutMs(): number {
     return this.#timeoutMs;
+  }
+
+  /** The `host:port` that the session is connected to. */
+  get server(): string | undefined {
+    return this.#phase.kind === 'connected' ? hostName(this.#phase.link.address) : undefined;
   }
 
   /** The highest zxid in an answer. */
@@ -285,7 +187,7 @@ export class Session {
     this.#closing = { until: this.#ports.clock.now() + this.#timeoutMs, onClosed };
     // Nothing to end on a server, or nobody to tell: the server will expire it.
     if (this.#phase.kind === 'waiting' || this.#sessionId === NO_SESSION) return this.#end('closed');
-    this.#queue.push(this.#closeRequest());
+    this.#queue.push(toCloseRequest(() => this.#end('closed')));
     this.#askFlush();
     this.#arm();
   }
@@ -296,15 +198,21 @@ export class Session {
   }
 
   /**
-   * Other servers from now on. A connection that is in the way of an even spread of the clients is given up: see {@link HostList}.
+   * Other servers from now on. A connection that is in the way of an even spread of the clients is given up, and the next server tried
+   * at once: see {@link HostList}. Java pauses up to a second here as after a server's death; but the odds have spread the clients already.
    */
   updateHosts(hosts: readonly HostAddress[]): void {
     const phase = this.#phase;
     if (phase.kind === 'over') return;
     const current = phase.kind === 'waiting' ? phase.address : phase.link.address;
     if (!this.#hosts.update(hosts, current) || this.#closing !== undefined) return;
-    if (phase.kind === 'waiting') this.#phase = { ...phase, address: this.#hosts.next().address };
-    else this.#drop(phase.link, new Error('the list of servers has changed'));
+    const { address } = this.#hosts.next();
+    if (phase.kind === 'waiting') {
+      this.#phase = { kind: 'waiting', address, until: this.#ports.clock.now() };
+      this.#arm();
+    } else {
+      this.#drop(phase.link, new Error('the list of servers has changed'), address);
+    }
   }
 
   // Connecting.
@@ -323,7 +231,7 @@ export class Session {
   #onOpen(link: Link): void {
     if (!this.#isCurrent(link)) return;
     this.#hasReachedServer = true;
-    this.#writeFrame(connectRequest, {
+    this.#writer.writeConnect({
       protocolVersion: 0,
       lastZxidSeen: this.#lastZxid,
       timeoutMs: this.#requestedTimeoutMs,
@@ -396,41 +304,11 @@ export class Session {
     this.#touched(connected, sentAt);
     if (readOnly) this.#probe = this.#startProbe();
     for (const credential of this.#credentials) this.#writeCredential(connected, credential);
-    if (this.#closing === undefined) this.#queue.unshift(...this.#restoringRequests());
+    if (this.#closing === undefined)
+      this.#queue.unshift(...toRestoringRequests(this.#handler.watchesToRestore(this.#lastZxid)));
     this.#flush();
     this.#arm();
     this.#tell(readOnly ? KeeperState.ConnectedReadOnly : KeeperState.SyncConnected);
-  }
-
-  /** The watches of the earlier connections. If the server doesn't take them, the connection is of no use. */
-  #restoringRequests(): SessionRequest[] {
-    return this.#handler.watchesToRestore(this.#lastZxid).map((watches) => {
-      const isPlain = watches.persistentWatches.length === 0 && watches.persistentRecursiveWatches.length === 0;
-      const operation = isPlain ? operations.setWatches : operations.setWatches2;
-      return {
-        opCode: operation.opCode,
-        path: undefined,
-        settled: false,
-        write: (writer) => (isPlain ? operations.setWatches : operations.setWatches2).request.write(writer, watches),
-        onReply: (err) => {
-          if (err !== ErrorCode.OK) throw errorFromCode(err);
-        },
-        // The next connection starts over.
-        onFailure: () => undefined,
-      };
-    });
-  }
-
-  #closeRequest(): SessionRequest {
-    return {
-      opCode: OpCode.closeSession,
-      path: undefined,
-      settled: false,
-      write: () => undefined,
-      onReply: () => this.#end('closed'),
-      // The end of the connection is the end of closing: see #drop.
-      onFailure: () => undefined,
-    };
   }
 
   // Receiving.
@@ -475,6 +353,10 @@ export class Session {
     if (zxid > this.#lastZxid) this.#lastZxid = zxid;
     // These two say that the session, or this connection's hold of it, is no more.
     if (err !== ErrorCode.SESSION_EXPIRED && err !== ErrorCode.SESSION_MOVED) this.#touched(phase, next.sentAt);
+    if (next.request.trace !== undefined) {
+      const errorCode = errorCodeName(err) ?? String(err);
+      Object.assign(next.request.trace, { zxid, responseBytes: frame.length, errorCode });
+    }
     if (!next.request.settled) this.#answer(next.request, err, reader);
   }
 
@@ -533,53 +415,23 @@ export class Session {
   }
 
   #writeRequest(phase: Connected, request: SessionRequest, sentAt: number): void {
-    const mark = this.#writer.length;
-    const xid = this.#nextXid();
-    let problem: ZooKeeperError | undefined;
-    try {
-      const frame = this.#writer.startFrame();
-      requestHeader.write(this.#writer, { xid, type: request.opCode });
-      request.write(this.#writer);
-      this.#writer.endFrame(frame);
-      const length = this.#writer.length - mark - 4;
-      if (length > this.#frameBytesMax) {
-        problem = new FrameTooLargeError(
-          `the request ${describe(request)} has ${length} bytes; frameBytesMax is ${this.#frameBytesMax}`,
-          { path: request.path },
-        );
-      }
-    } catch (cause) {
-      // Types promise more than callers keep. One request must not take the others of its tick with it.
-      const { path } = request;
-      problem = new MarshallingFailedError(`the request ${describe(request)} can't be written`, { path, cause });
-    }
-    if (problem === undefined) {
-      phase.inFlight.push({ xid, request, sentAt });
-    } else {
-      this.#writer.rewind(mark);
-      request.onFailure(problem);
+    const xid = this.#writer.writeRequest(request);
+    if (typeof xid !== 'number') return request.onFailure(xid);
+    phase.inFlight.push({ xid, request, sentAt });
+    if (request.trace !== undefined) {
+      Object.assign(request.trace, { server: this.server, sessionId: this.#sessionId, xid });
     }
   }
 
   #writeCredential(phase: Connected, credential: Credential): void {
-    const { scheme, auth } = credential;
-    const frame = this.#writer.startFrame();
-    requestHeader.write(this.#writer, { xid: SpecialXid.auth, type: OpCode.auth });
-    operations.auth.request.write(this.#writer, { type: 0, scheme, auth });
-    this.#writer.endFrame(frame);
+    this.#writer.writeCredential(credential);
     phase.credentials.push(credential);
   }
 
   #ping(phase: Connected): void {
-    this.#writeFrame(requestHeader, { xid: SpecialXid.ping, type: OpCode.ping });
+    this.#writer.writePing();
     phase.pings.push(this.#ports.clock.now());
     this.#send(phase);
-  }
-
-  #writeFrame<T>(codec: Codec<T>, value: T): void {
-    const frame = this.#writer.startFrame();
-    codec.write(this.#writer, value);
-    this.#writer.endFrame(frame);
   }
 
   #send(phase: Connected): void {
@@ -588,23 +440,7 @@ export class Session {
     phase.link.connection.write(this.#writer.take());
   }
 
-  #nextXid(): Xid {
-    this.#xid = this.#xid === 0x7fff_ffff ? 1 : this.#xid + 1;
-    return toXid(this.#xid);
-  }
-
   // Time.
-
-  /** Half of what a connection may be silent. Java's `ClientCnxn`: a second earlier where that leaves more than a second. */
-  #pingAfterMs(): number {
-    const half = this.#readTimeoutMs() / 2;
-    const early = half > 1000 ? Math.max(1000, half - 1000) : half;
-    return Math.min(early, PING_INTERVAL_MS_MAX);
-  }
-
-  #readTimeoutMs(): number {
-    return Math.floor((this.#timeoutMs * 2) / 3);
-  }
 
   /** For opening a connection, and again for the server's first answer. */
   #connectTimeoutMs(): number {
@@ -623,7 +459,11 @@ export class Session {
   #nextDeadline(phase: Exclude<Phase, { kind: 'over' }>): number {
     const until =
       phase.kind === 'connected'
-        ? Math.min(phase.lastSent + this.#pingAfterMs(), phase.lastHeard + this.#readTimeoutMs(), this.#dropAt(phase))
+        ? Math.min(
+            phase.lastSent + pingAfterMs(this.#timeoutMs),
+            phase.lastHeard + readTimeoutMs(this.#timeoutMs),
+            this.#dropAt(phase),
+          )
         : phase.until;
     return Math.min(until, this.#closing?.until ?? Number.POSITIVE_INFINITY);
   }
@@ -643,7 +483,7 @@ export class Session {
       if (this.#dropIfOverdue(now)) return;
       if (now >= this.#dropAt(phase))
         return this.#drop(phase.link, new Error('the server may have expired the session'));
-      if (now >= phase.lastSent + this.#pingAfterMs()) this.#ping(phase);
+      if (now >= phase.lastSent + pingAfterMs(this.#timeoutMs)) this.#ping(phase);
     } else if (this.#dropIfOverdue(now)) {
       return;
     }
@@ -660,7 +500,7 @@ export class Session {
         this.#drop(phase.link, new Error(`no ${phase.kind === 'opening' ? 'connection' : 'answer'} in time`));
         return true;
       case 'connected':
-        if (now < phase.lastHeard + this.#readTimeoutMs()) return false;
+        if (now < phase.lastHeard + readTimeoutMs(this.#timeoutMs)) return false;
         this.#drop(phase.link, new Error(`nothing heard from the server for ${now - phase.lastHeard} ms`));
         return true;
       default:
@@ -672,15 +512,16 @@ export class Session {
 
   /**
    * The connection, or the attempt, is over; the session is not.
-   * @param to the host to try next, where that is known
+   * @param to the host to try next and at once, where that is known: nothing has failed
    */
   #drop(link: Link, error: Error, to?: HostAddress): void {
     if (!this.#isCurrent(link)) return;
     link.connection.close();
     this.#stopProbe();
     this.#failures.set(hostName(link.address), error);
+    this.#handler.onConnectionFailure(link.address, error);
     const unanswered = this.#takeUnanswered();
-    const { address, delayMs } = to === undefined ? this.#nextHost() : { address: to, delayMs: CLEAN_UP_MS };
+    const { address, delayMs } = to === undefined ? this.#nextHost() : { address: to, delayMs: 0 };
     this.#phase = { kind: 'waiting', address, until: this.#ports.clock.now() + delayMs };
     const failures = new Map(this.#failures);
     for (const request of unanswered) {
@@ -733,11 +574,10 @@ export class Session {
     return this.#phase.kind !== 'waiting' && this.#phase.kind !== 'over' && this.#phase.link === link;
   }
 
-  /** The pause before it is that of Java's `ClientCnxn` and `StaticHostProvider`. */
   #nextHost(): { readonly address: HostAddress; readonly delayMs: number } {
     const { address, isRound } = this.#hosts.next();
-    const spreadMs = this.#hasReachedServer ? Math.floor(this.#ports.random() * RECONNECT_SPREAD_MS) : 0;
-    return { address, delayMs: CLEAN_UP_MS + spreadMs + (isRound ? SAME_HOST_MS : 0) };
+    const hasReachedServer = this.#hasReachedServer;
+    return { address, delayMs: pauseBeforeMs({ hasReachedServer, isRound, random: this.#ports.random }) };
   }
 
   // A server with a quorum, while connected to one without.
@@ -757,31 +597,5 @@ export class Session {
     this.#probe = undefined;
   }
 }
-
-/** A server that ends a connection does not say why: what it means depends on when. */
-const CLOSED_BY_SERVER: { readonly [kind in Phase['kind']]?: string } = {
-  handshake: 'closed by the server before it answered (it serves no clients now, refuses more, or is behind)',
-};
-
-const END_STATE: Readonly<Record<EndReason, KeeperState>> = {
-  closed: KeeperState.Closed,
-  expired: KeeperState.Expired,
-  authFailed: KeeperState.AuthFailed,
-};
-
-function endError(reason: EndReason, request: Pick<SessionRequest, 'opCode' | 'path'>): ZooKeeperError {
-  const details = { path: request.path };
-  switch (reason) {
-    case 'closed':
-      return new ClientClosedError(`the client is closed: ${describe(request)}`, details);
-    case 'expired':
-      return new SessionExpiredError(`the session has expired: ${describe(request)}`, details);
-    case 'authFailed':
-      return new AuthFailedError(`the server did not accept the credentials: ${describe(request)}`, details);
-  }
-}
-
-const describe = ({ opCode, path }: Pick<SessionRequest, 'opCode' | 'path'>): string =>
-  path === undefined ? opCodeName(opCode) : `${opCodeName(opCode)} ${path}`;
 
 const toError = (thrown: unknown): Error => (thrown instanceof Error ? thrown : new Error(String(thrown)));

@@ -1,4 +1,4 @@
-/** The real machine: TCP by node:net, and the system's monotonic clock. The only file of the client that imports `node:*`. */
+/** The real machine: TCP by node:net, and the system's monotonic clock. */
 import { connect, type Socket } from 'node:net';
 import { performance } from 'node:perf_hooks';
 import type { Clock, Connection, ConnectionHandler, HostAddress, Ports, Timer, Transport } from './transport.ts';

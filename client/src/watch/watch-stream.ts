@@ -22,6 +22,7 @@ import type { FrameworkConnection } from '../framework-connection.ts';
 import { onAbort } from '../on-abort.ts';
 import type { Namespace } from '../operations/namespace.ts';
 import { isRetryable } from '../retry.ts';
+import type { SchemaSet } from '../schema/schema-set.ts';
 import type { Timer } from '../session/transport.ts';
 import type { ZooKeeper } from '../zookeeper.ts';
 import type { WatchedEvent, Watcher } from './watch-registry.ts';
@@ -32,15 +33,18 @@ import type { WatchedPath } from './znode-view.ts';
 export interface WatchScope {
   readonly connection: FrameworkConnection;
   readonly namespace: Namespace;
+  /** What must not be watched, if anything. */
+  readonly schemaSet: SchemaSet | undefined;
   /** Whether the servers know persistent watches (ZooKeeper 3.6). Believed until one answers that it doesn't. */
   readonly persistentWatches: { refused: boolean };
 }
 
-/** @throws InvalidArgumentError */
-export const toWatchedPath = ({ namespace }: WatchScope, path: string): WatchedPath => ({
-  server: namespace.toServer(path),
-  user: path,
-});
+/** @throws InvalidArgumentError, SchemaViolationError */
+export function toWatchedPath({ namespace, schemaSet }: WatchScope, path: string): WatchedPath {
+  const server = namespace.toServer(path);
+  schemaSet?.checkWatch(path, true);
+  return { server, user: path };
+}
 
 /** Whoever a subscription works for. Neither is called once it is closed. */
 export interface WatchObserver {
