@@ -30,6 +30,7 @@ import {
   ZooKeeperError,
 } from './errors.ts';
 import { EventSource } from './event-source.ts';
+import { Interruptions } from './interruptions.ts';
 import { debugLogger, describeError, type Logger, toDetails } from './logger.ts';
 import { onAbort } from './on-abort.ts';
 import { isRetryable, type RetryPolicy } from './retry.ts';
@@ -128,7 +129,7 @@ export class FrameworkConnection {
   /** Who waits for a connection. */
   readonly #connectionWaiters = new Set<() => void>();
   /** One for each promise of this object that is not settled: rejects it. */
-  readonly #interruptions = new Set<() => void>();
+  readonly #interruptions = new Interruptions();
   /**
    * What goes on without its caller, oldest first; the head is being tried. One at a time, so that an outage does not end in
    * a storm. Grows by at most one for each call that failed for lack of a connection, which takes such a call a while.
@@ -212,7 +213,7 @@ export class FrameworkConnection {
     this.#options.ensembleProvider.close?.();
     const closed = this.#handle?.close() ?? Promise.resolve();
     this.#closed = closed;
-    for (const interrupt of [...this.#interruptions]) interrupt();
+    this.#interruptions.run();
     this.#events.emit('lifecycle', 'STOPPED');
     return closed;
   }
@@ -478,7 +479,7 @@ export class FrameworkConnection {
       this.assertStarted();
       signal?.throwIfAborted();
       const finish = (settle: () => void) => {
-        if (!this.#interruptions.delete(onClose)) return;
+        if (!this.#interruptions.remove(interruption)) return;
         stopWaiting?.();
         cleanUp();
         settle();
@@ -489,7 +490,7 @@ export class FrameworkConnection {
         (value) => finish(() => resolve(value)),
         (error) => finish(() => reject(error)),
       );
-      this.#interruptions.add(onClose);
+      const interruption = this.#interruptions.add(onClose);
       const stopWaiting = signal === undefined ? undefined : onAbort(signal, onAborted);
       // What was begun may have closed the client, or fired the signal, by itself.
       if (this.#lifecycle === 'STOPPED') onClose();

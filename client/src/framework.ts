@@ -10,13 +10,12 @@
  * (`ConnectionLossError`: names each host and why it could not be reached), or session over (`SessionExpiredError`).
  */
 import { type Acl, joinPath, OPEN_ACL, type SessionId, type Stat } from 'zookeeper-protocol-ts';
-import { type ConnectionState, type ConnectionStateErrorPolicy, isErrorState } from './connection-state.ts';
-import { FixedEnsembleProvider } from './ensemble/ensemble-provider.ts';
+import { type ConnectionState, isErrorState } from './connection-state.ts';
 import { ClientClosedError, NoWatcherError, SessionExpiredError } from './errors.ts';
-import { checkAuthorization, checkFrameworkOptions, checkWait } from './framework-arguments.ts';
+import { checkWait } from './framework-arguments.ts';
 import {
   type Attempt,
-  FrameworkConnection,
+  type FrameworkConnection,
   type FrameworkEvents,
   IllegalStateError,
   type Lifecycle,
@@ -27,10 +26,9 @@ import {
   type Ensemble,
   type FrameworkOptions,
 } from './framework-options.ts';
-import { GzipCompressionProvider } from './gzip-compression-provider.ts';
-import { debugLogger } from './logger.ts';
-import { type ACLProvider, aclFor, openAclProvider } from './operations/acl-provider.ts';
-import { type Compression, fromStored } from './operations/compression.ts';
+import { type FrameworkParts, makeParts } from './framework-parts.ts';
+import { aclFor } from './operations/acl-provider.ts';
+import { fromStored } from './operations/compression.ts';
 import {
   GetConfigBuilder,
   getEnsembleConfig,
@@ -60,15 +58,12 @@ import {
   WatchesBuilder,
 } from './operations/watches.ts';
 import { ExponentialBackoffRetry, isRefused } from './retry.ts';
-import type { SchemaSet } from './schema/schema-set.ts';
-import { systemPorts } from './session/tcp-transport.ts';
 import type { Clock } from './session/transport.ts';
 import { type BoundSession, type SessionScope, type WithSessionOptions, withSession } from './session-scope.ts';
-import { TreeView } from './watch/tree-view.ts';
+import { type WatchStreamOptions, watchChanges } from './watch/change-stream.ts';
 import type { Watcher } from './watch/watch-registry.ts';
-import { ChangeStream, toWatchedPath, type WatchScope } from './watch/watch-stream.ts';
+import type { WatchScope } from './watch/watch-stream.ts';
 import type { TreeChange, ZnodeChange } from './watch/znode-change.ts';
-import { dataAspect, ZnodeView } from './watch/znode-view.ts';
 import type { ZooKeeper } from './zookeeper.ts';
 import { checkSignal } from './zookeeper-arguments.ts';
 import type { MultiResult } from './zookeeper-multi.ts';
@@ -91,84 +86,12 @@ export async function connect(connectString: string, options: ConnectOptions = {
   }
 }
 
-function openFramework(ensemble: Ensemble, options: FrameworkOptions): CuratorFramework {
-  checkFrameworkOptions(ensemble, options);
-  const ensembleProvider = typeof ensemble === 'string' ? new FixedEnsembleProvider(ensemble) : ensemble;
-  const { sessionTimeoutMs = 60_000, connectionTimeoutMs = 15_000, ports = systemPorts() } = options;
-  const { retry = new ExponentialBackoffRetry(1000, 3), logger } = options;
-  if (sessionTimeoutMs < connectionTimeoutMs) {
-    (logger ?? debugLogger('zookeeper:framework')).warn(
-      `the session timeout, ${sessionTimeoutMs} ms, is shorter than the connection timeout, ${connectionTimeoutMs} ms`,
-    );
-  }
-  const { namespace = '', defaultData = new Uint8Array(0), connectionStateErrorPolicy = 'standard' } = options;
-  const { aclProvider = openAclProvider, compressionProvider = new GzipCompressionProvider() } = options;
-  const { enableCompression = false, useContainerParents = true } = options;
-  const { ensembleTracker = true, authorization = [] } = options;
-  return new CuratorFramework({
-    connection: new FrameworkConnection({
-      ensembleProvider,
-      ensembleTracker,
-      authorization: checkAuthorization(authorization),
-      canBeReadOnly: options.canBeReadOnly,
-      sessionTimeoutMs,
-      connectionTimeoutMs,
-      retryPolicy: retry,
-      circuitBreaking: options.circuitBreaking,
-      logger,
-      ports,
-    }),
-    namespace: new Namespace(namespace),
-    defaultData: Buffer.from(defaultData),
-    errorPolicy: connectionStateErrorPolicy,
-    aclProvider,
-    compression: { provider: compressionProvider, isDefault: enableCompression },
-    schemaSet: options.schemaSet,
-    session: undefined,
-    shared: {
-      containers: { refused: !useContainerParents },
-      persistentWatches: { refused: false },
-      namespacesMade: new Set(),
-    },
-    watcherRecord: undefined,
-    isView: false,
-  });
-}
-
-/** What a client and its views are made of. */
-interface FrameworkParts {
-  readonly connection: FrameworkConnection;
-  readonly namespace: Namespace;
-  readonly defaultData: Uint8Array;
-  readonly errorPolicy: ConnectionStateErrorPolicy;
-  readonly aclProvider: ACLProvider;
-  readonly compression: Compression;
-  readonly schemaSet: SchemaSet | undefined;
-  /** Of a view that lives in one session alone. */
-  readonly session: BoundSession | undefined;
-  readonly shared: {
-    readonly containers: { refused: boolean };
-    readonly persistentWatches: { refused: boolean };
-    /** Roots of namespaces whose znodes are known to have been made. */
-    readonly namespacesMade: Set<string>;
-  };
-  /** Shared by the views that are made from one which removes its watches. */
-  readonly watcherRecord: WatcherRecord | undefined;
-  /** It neither starts nor closes the connection. */
-  readonly isView: boolean;
-}
+const openFramework = (ensemble: Ensemble, options: FrameworkOptions): CuratorFramework =>
+  new CuratorFramework(makeParts(ensemble, options));
 
 /** The form of a result: with the `Stat`, or without. */
 interface StoringStat {
   readonly storingStat?: boolean | undefined;
-}
-
-/** How to watch. */
-export interface WatchStreamOptions {
-  /** The znode and all below it. */
-  readonly recursive?: boolean | undefined;
-  /** Aborting ends the loop with the signal's reason. */
-  readonly signal?: AbortSignal | undefined;
 }
 
 export class CuratorFramework implements AsyncDisposable {
@@ -491,18 +414,14 @@ export class CuratorFramework implements AsyncDisposable {
   /**
    * What happens to a znode, or with `recursive` to it and all below it: what there is now, then every change with the old and the
    * new, over lost connections and sessions. Whoever is slow gets fewer changes, the latest state among them. Each loop has its own
-   * watch, which goes with it. A loop ends with the signal's reason, with `ClientClosedError`, or with `NoAuthError`.
+   * watch, which goes with it. A loop ends with the signal's reason, with `ClientClosedError`, or with `NoAuthError` if the znode itself
+   * may not be read; below it such znodes are left out, each with one `error` event.
    * @throws InvalidArgumentError if it is no path, SchemaViolationError if it must not be watched
    */
   watch(path: string, options?: WatchStreamOptions & { readonly recursive?: false }): AsyncIterable<ZnodeChange>;
   watch(path: string, options: WatchStreamOptions): AsyncIterable<TreeChange>;
-  watch(path: string, { recursive = false, signal }: WatchStreamOptions = {}): AsyncIterable<TreeChange> {
-    const scope = this.watchScope;
-    checkSignal(signal);
-    const at = toWatchedPath(scope, path);
-    return recursive
-      ? new ChangeStream(scope, () => new TreeView(at, (each) => scope.namespace.toUser(each)), { signal })
-      : new ChangeStream(scope, () => new ZnodeView(at, dataAspect), { signal });
+  watch(path: string, options: WatchStreamOptions = {}): AsyncIterable<TreeChange> {
+    return watchChanges(this.watchScope, path, options);
   }
 
   /**

@@ -69,7 +69,7 @@ export {
   ZooKeeperError,
 } from './errors.ts';
 export { type EventArguments, EventSource } from './event-source.ts';
-export { CuratorFramework, connect, WatcherRemoveCuratorFramework, type WatchStreamOptions } from './framework.ts';
+export { CuratorFramework, connect, WatcherRemoveCuratorFramework } from './framework.ts';
 export {
   type Attempt,
   type Authorization,
@@ -149,6 +149,8 @@ export type {
   Transport,
 } from './session/transport.ts';
 export { SessionFailedError, type SessionScope, type WithSessionOptions } from './session-scope.ts';
+export type { WatchStreamOptions } from './watch/change-stream.ts';
+export type { TreeSelector } from './watch/tree-view.ts';
 export type { WatchedEvent, Watcher } from './watch/watch-registry.ts';
 export type {
   ChildrenChange,

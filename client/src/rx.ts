@@ -43,7 +43,7 @@ export function watch(client: WatchingClient, path: string): WatchedZnode {
     data$: toObservable(scope, () => new ZnodeView(at, dataAspect)),
     exists$: toObservable(scope, () => new ZnodeView(at, existenceAspect)),
     children$: toObservable(scope, () => new ZnodeView(at, childrenAspect)),
-    tree$: toObservable(scope, () => new TreeView(at, (each) => scope.namespace.toUser(each))),
+    tree$: toObservable(scope, () => new TreeView(scope, at)),
   };
 }
 

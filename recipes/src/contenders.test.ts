@@ -1,62 +1,18 @@
 import { describe, expect, it } from 'vitest';
 import { ClientClosedError, ConnectionLossError, NoAuthError } from 'zookeeper-client-ts';
 import { toSessionId } from 'zookeeper-protocol-ts';
-import { Contender, lineUp, UnknownContenderError } from './contenders.ts';
+import { Contender } from './contenders.ts';
 import { type FakeClient, FakeServers, settle } from './fake-client.fixture.ts';
+import { type LineName, UnknownContenderError } from './line.ts';
 import type { Ownership } from './ownership.ts';
-
-const UUID = '_c_de5ba1f3-9a2d-4b4c-8d0e-0123456789ab-';
-
-describe('lineUp', () => {
-  it('orders by sequence number, whatever stands before it', () => {
-    const children = [`${UUID}lock-0000000010`, `_c_ffffffff-9a2d-4b4c-8d0e-0123456789ab-lock-0000000002`];
-    expect(lineUp(children, 'lock-').names).toEqual([...children].reverse());
-  });
-
-  it('knows the names of Curator, of go-zookeeper, and unprotected ones', () => {
-    const children = [
-      `${UUID}lock-0000000001`,
-      '_c_0123456789abcdef0123456789abcdef-lock-0000000002',
-      'lock-0000000003',
-      `${UUID.toUpperCase().replace('_C_', '_c_')}lock-0000000004`,
-    ];
-    expect(lineUp(children, 'lock-')).toEqual({ names: children, strangers: [] });
-  });
-
-  it.each([
-    ['0123456789abcdef0123456789abcdef__lock__0000000001', "kazoo's lock"],
-    [`${UUID}latch-0000000001`, 'a latch among locks'],
-    [`${UUID}__READ__0000000001`, 'a read lock'],
-    [`${UUID}lock-`, 'no sequence number'],
-    [`${UUID}lock-000000001`, 'too few digits'],
-    [`${UUID}lock-00000000001`, 'too many digits'],
-    [`${UUID}my-lock-0000000001`, 'more before the name'],
-    ['_c_not-a-uuid-lock-0000000001', 'a broken protection'],
-    ['leases', 'another name'],
-  ])('passes over %s (%s)', (name) => {
-    expect(lineUp([name], 'lock-')).toEqual({ names: [], strangers: [name] });
-  });
-
-  it('keeps the order when the 32-bit sequence number wraps', () => {
-    const names = ['2147483646', '2147483647', '-2147483648', '-2147483647', '-1000000000', '-999999999'].map(
-      (sequence) => `${UUID}lock-${sequence}`,
-    );
-    expect(lineUp([...names].reverse(), 'lock-').names).toEqual(names);
-  });
-
-  it('keeps the order from the negative numbers to zero', () => {
-    const names = ['-000000002', '-000000001', '0000000000', '0000000001'].map((sequence) => `lock-${sequence}`);
-    expect(lineUp([...names].reverse(), 'lock-').names).toEqual(names);
-  });
-});
 
 describe('Contender', () => {
   const PATH = '/election';
 
-  function contend(client: FakeClient) {
+  function contend(client: FakeClient, lineName: LineName = 'lock-') {
     const reported: unknown[] = [];
     const contender = new Contender(client.framework, PATH, {
-      lineName: 'lock-',
+      lineName,
       id: 'me',
       report: (error) => reported.push(error),
     });
@@ -86,6 +42,197 @@ describe('Contender', () => {
     // Joined above, so they are all there.
     return all as [(typeof all)[number], (typeof all)[number], (typeof all)[number]];
   }
+
+  /** Contenders of these sides, each with a client of its own, that have joined in this order. */
+  async function readersAndWriters(servers: FakeServers, ...lineNames: LineName[]) {
+    const all: ReturnType<typeof contend>[] = [];
+    for (const lineName of lineNames) {
+      const one = contend(servers.newClient().start(), lineName);
+      void one.acquire();
+      await settle();
+      all.push(one);
+    }
+    return {
+      all,
+      held: () => all.map(({ waiting }) => waiting.ownership?.isHeld() ?? false),
+      leave: async (index: number) => {
+        await all[index]?.contender.leave();
+        await settle();
+      },
+    };
+  }
+
+  it('joins and asks for the line in one breath; the answers grant it, and the watch follows', async () => {
+    const one = contend(new FakeServers().newClient().start());
+    let answer = () => {};
+    one.client.onAnswer = () =>
+      new Promise((resolve) => {
+        const earlier = answer;
+        answer = () => {
+          earlier();
+          resolve();
+        };
+      });
+    void one.acquire();
+    await settle();
+    expect(one.client.requests.map((request) => request.split(' ')[0])).toEqual(['create', 'getChildren']);
+    answer();
+    await settle();
+    expect(one.waiting.ownership?.isHeld()).toBe(true);
+    expect(one.client.requests.at(-1)).toBe(`getData ${one.waiting.ownership?.path}`);
+  });
+
+  it('a list that does not show its znode says nothing: it is asked for again', async () => {
+    const servers = new FakeServers();
+    const one = contend(servers.newClient().start());
+    servers.createSequential(`${PATH}/lock-`, '', toSessionId(99n));
+    const { getChildren } = one.client;
+    let lists = 0;
+    one.client.getChildren = (path, options) =>
+      lists++ === 0 ? Promise.resolve([]) : getChildren.call(one.client, path, options);
+    void one.acquire();
+    await settle();
+    expect(lists).toBe(2);
+    expect(one.waiting.ownership).toBeUndefined();
+    expect(servers.znodes.size).toBe(2);
+  });
+
+  it('the only one ahead is gone: it looks at its own znode, and not at the line', async () => {
+    const [first, second] = await line(new FakeServers(), 2);
+    second.client.requests = [];
+    await first.waiting.ownership?.release();
+    await settle();
+    expect(second.waiting.ownership?.isHeld()).toBe(true);
+    expect(second.client.requests).toEqual([`getData ${second.waiting.ownership?.path}`]);
+  });
+
+  it('the nearest of several is gone: it reads the line once, and its own znode in the same breath', async () => {
+    const [first, second, third] = await line(new FakeServers(), 3);
+    await first.waiting.ownership?.release();
+    await settle();
+    third.client.requests = [];
+    let answer = () => {};
+    third.client.onAnswer = () =>
+      new Promise((resolve) => {
+        const earlier = answer;
+        answer = () => {
+          earlier();
+          resolve();
+        };
+      });
+    await second.waiting.ownership?.release();
+    await settle();
+    expect(third.client.requests.map((request) => request.split(' ')[0])).toEqual(['getChildren', 'getData']);
+    answer();
+    await settle();
+    expect(third.waiting.ownership?.isHeld()).toBe(true);
+    expect(third.client.requests).toEqual([`getChildren ${PATH}`, `getData ${third.waiting.ownership?.path}`]);
+  });
+
+  it('the one ahead goes between our list and our look at it: nobody is left to wait for', async () => {
+    const servers = new FakeServers();
+    const [first] = await line(servers, 1);
+    const second = contend(servers.newClient().start());
+    const ahead = first.waiting.ownership?.path ?? '';
+    let looks = 0;
+    second.client.onRequest = (operation, path) => {
+      if (operation !== 'getData' || path !== ahead) return;
+      // A second look would be one too many, and a third, and so on.
+      if (looks++ > 0) throw new NoAuthError('asked before');
+      servers.delete(ahead);
+    };
+    void second.acquire();
+    await settle();
+    expect(second.waiting.ownership?.isHeld()).toBe(true);
+  });
+
+  it('the one ahead goes between our look at it and our sleep: the wake-up is not lost (CURATOR-527)', async () => {
+    const servers = new FakeServers();
+    const [first] = await line(servers, 1);
+    const second = contend(servers.newClient().start());
+    second.client.onAnswer = (operation) => {
+      if (operation === 'getData') servers.delete(first.waiting.ownership?.path ?? '');
+      second.client.onAnswer = operation === 'getData' ? () => undefined : second.client.onAnswer;
+    };
+    void second.acquire();
+    await settle();
+    expect(second.waiting.ownership?.isHeld()).toBe(true);
+  });
+
+  it('somebody has written to the znode ahead: it watches again, and waits on', async () => {
+    const servers = new FakeServers();
+    const [first, second] = await line(servers, 2);
+    const [path = ''] = [...servers.znodes.keys()];
+    second.client.requests = [];
+    servers.setData(path, '__REVOKE__');
+    await settle();
+    expect(second.client.requests).toEqual([`getData ${path}`]);
+    await first.waiting.ownership?.release();
+    await settle();
+    expect(second.waiting.ownership?.isHeld()).toBe(true);
+  });
+
+  describe('tryAcquire', () => {
+    it('is granted to the first', async () => {
+      const { contender, stop } = contend(new FakeServers().newClient().start());
+      expect((await contender.tryAcquire(stop))?.isHeld()).toBe(true);
+    });
+
+    it('is undefined behind somebody else, and leaves neither znode nor watch', async () => {
+      const servers = new FakeServers();
+      await line(servers, 1);
+      const { contender, stop } = contend(servers.newClient().start());
+      expect(await contender.tryAcquire(stop)).toBeUndefined();
+      expect(servers.znodes.size).toBe(1);
+      expect(servers.watches).toHaveLength(1);
+    });
+
+    it('is undefined without a connection, and asks for nothing', async () => {
+      const { contender, stop, client } = contend(new FakeServers().newClient());
+      expect(await contender.tryAcquire(stop)).toBeUndefined();
+      expect(client.requests).toEqual([]);
+    });
+  });
+
+  describe('in a line of readers and writers', () => {
+    it('readers share; a writer waits for all of them', async () => {
+      const { held, leave } = await readersAndWriters(new FakeServers(), '__READ__', '__READ__', '__WRIT__');
+      expect(held()).toEqual([true, true, false]);
+      await leave(1);
+      expect(held()).toEqual([true, false, false]);
+      await leave(0);
+      expect(held()).toEqual([false, false, true]);
+    });
+
+    it('a reader waits behind a writer that waits, and watches the nearest one', async () => {
+      const servers = new FakeServers();
+      const lineNames = ['__WRIT__', '__READ__', '__WRIT__', '__READ__', '__READ__'] as const;
+      const { all, held, leave } = await readersAndWriters(servers, ...lineNames);
+      expect(held()).toEqual([true, false, false, false, false]);
+      const paths = [...servers.znodes.keys()];
+      const watchedBy = (index: number) =>
+        servers.watches
+          .filter(({ sessionId }) => sessionId === all[index]?.client.sessionId)
+          .map(({ path }) => paths.indexOf(path));
+      expect([1, 2, 3, 4].map(watchedBy)).toEqual([[0], [1], [2], [2]]);
+      await leave(0);
+      expect(held()).toEqual([false, true, false, false, false]);
+      await leave(1);
+      expect(held()).toEqual([false, false, true, false, false]);
+      await leave(2);
+      expect(held()).toEqual([false, false, false, true, true]);
+    });
+
+    it('a writer reads the line also when the only one ahead is gone, for it may have become a reader (CURATOR-621)', async () => {
+      const servers = new FakeServers();
+      const { all, held } = await readersAndWriters(servers, '__WRIT__', '__WRIT__');
+      const [writing = ''] = [...servers.znodes.keys()];
+      servers.create(writing.replace('__WRIT__', '__READ__'), '', all[0]?.client.sessionId);
+      await all[0]?.contender.leave();
+      await settle();
+      expect(held()).toEqual([false, false]);
+    });
+  });
 
   it('is granted to the first; the others wait, each with one watch on the one before it', async () => {
     const servers = new FakeServers();
@@ -203,7 +350,7 @@ describe('Contender', () => {
   it('keeps its place when the retries of a read have come to an end', async () => {
     const [first, second] = await line(new FakeServers(), 2);
     second.client.onAnswer = (operation) => {
-      if (operation !== 'getChildren') return;
+      if (operation !== 'getData') return;
       second.client.onAnswer = () => undefined;
       throw new ConnectionLossError('gone');
     };

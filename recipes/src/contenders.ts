@@ -1,17 +1,21 @@
 /**
- * The line: whoever wants something that only one may have creates an ephemeral sequential znode under a common path; the
- * lowest sequence number has it, each of the others watches the one directly before it. (ZooKeeper recipes, "Locks" and
- * "Leader Election"; Curator's `LockInternals`.) Locks and both elections stand on this file; nothing of it is done twice.
+ * The line: whoever wants something that only some may have creates an ephemeral sequential znode under a common path; the
+ * lowest sequence number has it, each of the others watches the nearest one that stands in its way. (ZooKeeper recipes,
+ * "Locks", "Shared Locks" and "Leader Election"; Curator's `LockInternals`.) Locks and both elections stand on this file;
+ * nothing of it is done twice.
  *
  * What must always hold:
  * - At most one znode of a contender is in the line, and none once its `acquire` has failed or it has left.
- * - Granted is only what the server has confirmed on this connection: our znode is first, exists, and its owner is the
- *   present session. Being first can't be lost but with the znode: numbers only rise.
- * - One watch per waiting contender, on its predecessor alone, so a release wakes one of them and not the herd. It is set by
+ * - Granted is only what the server has shown to the present session: our znode exists, belongs to that session, and nobody
+ *   whom it must wait for stands in front. Being first can't be lost but with the znode: numbers only rise.
+ * - One watch per waiting contender, on one znode alone, so a release wakes one of them and not the herd. It is set by
  *   getData, which leaves no watch behind on a znode that is already gone, as exists would.
- * - Every wake-up, whatever its cause, leads to reading the line again, never to a conclusion.
+ * - A wake-up is no conclusion: the line is read again. The exception needs no reading: the only one who stood in front has
+ *   been deleted, and nobody can get in front of us any more.
  *
- * Znode names are Curator's, to the letter: `_c_<uuid>-lock-<10 digits>`.
+ * Requests that don't need each other's answers leave together. The server executes them in their order, so the list of
+ * children that follows our create shows our znode, and whoever is first in it holds at the price of one round trip. The names
+ * tell if they came otherwise: a list that doesn't show us says nothing.
  *
  * Lessons of the original: CURATOR-604, 696 (znodes of an earlier session), 724 (the path has vanished), 644 and 645 (keep
  * the place over a reconnect), 45, 79, 205 (a cancelled wait leaves nothing behind), 41 (the first error is the one thrown),
@@ -19,7 +23,6 @@
  */
 import {
   ClientClosedError,
-  type Clock,
   CreateMode,
   type CuratorFramework,
   EventType,
@@ -27,76 +30,46 @@ import {
   joinPath,
   NoNodeError,
   nameOf,
+  onAbort,
   type SessionId,
   type WatchedEvent,
-  ZooKeeperError,
 } from 'zookeeper-client-ts';
-import { OwnedZnode, type Ownership } from './ownership.ts';
-
-/** What names in a line begin with, after the protection: `lock-` for mutexes and LeaderSelector, `latch-` for LeaderLatch. */
-export type LineName = 'lock-' | 'latch-';
-
-/** The children of a path, told apart. */
-export interface Line {
-  /** Names of contenders, the first in line first. */
-  readonly names: readonly string[];
-  /** Children that are no contenders of this line. They neither hold nor wait. */
-  readonly strangers: readonly string[];
-}
-
-/**
- * Puts contenders in their order. Known are Curator's names and ours, go-zookeeper's (32 hex digits without dashes) and
- * unprotected ones, which Curator sorts alike. The order is that of the 32-bit sequence numbers by their distance, so it
- * survives the wrap after 2147483647, as long as no contender is 2^31 znodes older than another.
- */
-export function lineUp(children: readonly string[], lineName: LineName): Line {
-  const contenders: { name: string; sequence: number }[] = [];
-  const strangers: string[] = [];
-  for (const name of children) {
-    const digits = patterns[lineName].exec(name)?.[1];
-    if (digits === undefined) strangers.push(name);
-    else contenders.push({ name, sequence: Number(digits) });
-  }
-  contenders.sort((a, b) => (a.sequence - b.sequence) | 0 || (a.name < b.name ? -1 : 1));
-  return { names: contenders.map(({ name }) => name), strangers };
-}
-
-const pattern = (lineName: LineName): RegExp =>
-  new RegExp(
-    `^(?:_c_(?:[0-9a-f]{32}|[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})-)?${lineName}([0-9]{10}|-[0-9]{9,10})$`,
-    'i',
-  );
-
-const patterns: Readonly<Record<LineName, RegExp>> = { 'lock-': pattern('lock-'), 'latch-': pattern('latch-') };
-
-/**
- * Other children were found in a line. They are ignored; but if they belong to a recipe that means the same path (kazoo's
- * locks, for one), the two don't exclude each other. Reported once per contender.
- */
-export class UnknownContenderError extends ZooKeeperError {
-  override readonly name = 'UnknownContenderError';
-  override readonly code = 'UNKNOWN_CONTENDER';
-  readonly children: readonly string[];
-
-  constructor(path: string, children: readonly string[]) {
-    super(`${path} has children that are no contenders of this line: ${children.join(', ')}`, { path });
-    this.children = children;
-  }
-}
+import { childrenOf, isWriter, type Line, type LineName, lineUp, UnknownContenderError } from './line.ts';
+import { OwnedZnode, type OwnedZnodeOptions } from './owned-znode.ts';
+import type { Ownership } from './ownership.ts';
+import { WakeUp } from './wake-up.ts';
 
 export interface ContenderOptions {
   readonly lineName: LineName;
   /** What the contender calls itself. */
   readonly id: string;
   /** Content of its znode; the client's default data if left out. */
-  readonly data?: string;
+  readonly data?: Uint8Array | string | undefined;
   /** Told what must not be lost but stops nothing. */
   readonly report: (error: unknown) => void;
+  /** See {@link OwnedZnodeOptions}. */
+  readonly onData?: OwnedZnodeOptions['onData'];
 }
 
 export interface AtLastOptions {
   readonly signal: AbortSignal;
   readonly onRefusal: (error: unknown) => void;
+}
+
+/** What a look at the line has shown. */
+type Look =
+  | { readonly kind: 'granted'; readonly ownership: Ownership }
+  /** The nearest one that stands in our way. */
+  | { readonly kind: 'behind'; readonly name: string }
+  /** Nothing that counts. Whatever wakes us may change that; and the time, if there is one. */
+  | { readonly kind: 'nothing'; readonly timeoutMs?: number }
+  /** We stand there no more, or the list was made before we did. */
+  | { readonly kind: 'again' };
+
+/** Those who stand in our way. */
+interface Ahead {
+  readonly count: number;
+  readonly nearest: string | undefined;
 }
 
 /** One who stands in line, with one znode or none. One `acquire` at a time. */
@@ -107,7 +80,11 @@ export class Contender {
   readonly #wakeUp: WakeUp;
   /** Our place. Kept over outages and while something is held. */
   #znode: OwnedZnode | undefined;
-  /** The predecessor's path, while our watch on it has not fired, and the session that the watch belongs to. */
+  /** Those who are in our way, as far as is known. Absent when the line is to be read (again). */
+  #ahead: Ahead | undefined;
+  /** The nearest one ahead is gone, and with it, most likely, all that came before. */
+  #isTurnLikely = false;
+  /** The path that we watch, while the watch has not fired, and the session that the watch belongs to. */
   #watched: { readonly path: string; readonly sessionId: SessionId } | undefined;
   #strangersReported = false;
 
@@ -118,6 +95,11 @@ export class Contender {
     this.#wakeUp = new WakeUp(client.clock);
   }
 
+  /** Our place in line. */
+  get znode(): OwnedZnode | undefined {
+    return this.#znode;
+  }
+
   /**
    * Waits until it is our turn; joins the line unless we still stand in it. Before the client is started or connected, and
    * while it is not, it just waits. Also for those who have lost something and want it again: when our znode has survived,
@@ -126,30 +108,28 @@ export class Contender {
    * Rejects with `signal.reason`, with {@link ClientClosedError}, with what the server refused, or when the znode could not
    * be created within the client's retry policy. Our znode has then been deleted, or will be as soon as a server is there.
    */
-  async acquire({ signal }: { readonly signal: AbortSignal }): Promise<Ownership> {
-    const unsubscribe = [this.#client.on('state', this.#wakeUp.call), this.#client.on('lifecycle', this.#wakeUp.call)];
-    signal.addEventListener('abort', this.#wakeUp.call);
-    try {
+  acquire({ signal }: { readonly signal: AbortSignal }): Promise<Ownership> {
+    return this.#awake(signal, async () => {
       for (;;) {
-        // What happens from here on is noticed at the next sleep.
-        this.#wakeUp.clear();
-        signal.throwIfAborted();
-        if (this.#isOnline()) {
-          const ownership = await this.#advance(signal);
-          signal.throwIfAborted();
-          if (ownership !== undefined) return ownership;
-        } else {
-          await this.#wakeUp.sleep();
-        }
+        const look = await this.#nextLook(signal);
+        if (look.kind === 'granted') return look.ownership;
+        if (look.kind === 'behind') await this.#waitBehind(look.name, signal);
+        else if (look.kind === 'nothing') await this.#wakeUp.sleep(look);
       }
-    } catch (error) {
-      // What went wrong first is what the caller must see.
-      await this.leave().catch(this.#options.report);
-      throw error;
-    } finally {
-      signal.removeEventListener('abort', this.#wakeUp.call);
-      for (const stop of unsubscribe) stop();
-    }
+    });
+  }
+
+  /** {@link acquire}, if that needs no waiting, neither for others nor for a connection. Otherwise leaves; then it is undefined. */
+  tryAcquire({ signal }: { readonly signal: AbortSignal }): Promise<Ownership | undefined> {
+    return this.#awake(signal, async () => {
+      for (;;) {
+        const look = await this.#nextLook(signal);
+        if (look.kind === 'granted') return look.ownership;
+        if (look.kind === 'again') continue;
+        await this.leave();
+        return undefined;
+      }
+    });
   }
 
   /**
@@ -172,41 +152,36 @@ export class Contender {
   async leave(): Promise<void> {
     const znode = this.#znode;
     this.#znode = undefined;
+    this.#ahead = undefined;
     await znode?.delete();
   }
 
-  /** Looks at the line once, and sleeps unless there is a reason to look again at once. */
-  async #advance(signal: AbortSignal): Promise<Ownership | undefined> {
-    const znode = await this.#join(signal);
+  /** Runs `acquire` while whatever may change our situation wakes us up; if it fails, we leave. */
+  async #awake<T>(signal: AbortSignal, acquire: () => Promise<T>): Promise<T> {
+    const stop = [
+      this.#client.on('state', this.#readAgain),
+      this.#client.on('lifecycle', this.#readAgain),
+      onAbort(signal, this.#wakeUp.call),
+    ];
+    this.#ahead = undefined;
     try {
-      const { names } = await this.#readLine(signal);
-      const index = names.indexOf(nameOf(znode.path));
-      const predecessor = names[index - 1];
-      if (index < 0 || znode.sessionId !== this.#client.sessionId) {
-        await this.#forsake();
-      } else if (predecessor !== undefined) {
-        if (await this.#watch(joinPath(this.#path, predecessor), signal)) await this.#wakeUp.sleep();
-      } else {
-        const ownership = await znode.claim({ signal });
-        if (ownership?.isHeld()) return ownership;
-        // In doubt already, or not ours after all.
-        if (ownership === undefined) await this.#forsake();
-        else await this.#wakeUp.sleep({ timeoutMs: PAUSE_MS });
-      }
+      return await acquire();
     } catch (error) {
-      if (!isRetryable(error)) throw error;
-      // The retry policy is at its end, but our place may be all right: look again when the connection is.
-      await this.#wakeUp.sleep({ timeoutMs: PAUSE_MS });
+      // What went wrong first is what the caller must see.
+      await this.leave().catch(this.#options.report);
+      throw error;
+    } finally {
+      for (const each of stop) each();
     }
-    return undefined;
   }
 
-  async #pause(signal: AbortSignal): Promise<void> {
+  async #nextLook(signal: AbortSignal): Promise<Look> {
+    // What happens from here on is noticed at the next sleep.
     this.#wakeUp.clear();
     signal.throwIfAborted();
-    signal.addEventListener('abort', this.#wakeUp.call);
-    await this.#wakeUp.sleep({ timeoutMs: PAUSE_MS });
-    signal.removeEventListener('abort', this.#wakeUp.call);
+    const look = this.#isOnline() ? await this.#look(signal) : { kind: 'nothing' as const };
+    signal.throwIfAborted();
+    return look;
   }
 
   #isOnline(): boolean {
@@ -216,10 +191,20 @@ export class Contender {
     return connected && state !== 'READ_ONLY';
   }
 
-  async #join(signal: AbortSignal): Promise<OwnedZnode> {
-    if (this.#znode !== undefined) return this.#znode;
-    const { lineName, id, data } = this.#options;
-    const created = await this.#client
+  async #look(signal: AbortSignal): Promise<Look> {
+    try {
+      return this.#znode === undefined ? await this.#join(signal) : await this.#lookFrom(this.#znode, signal);
+    } catch (error) {
+      // The retry policy is at its end. If we have a place, it may be all right: look again when the connection is.
+      if (this.#znode === undefined || !isRetryable(error)) throw error;
+      return { kind: 'nothing', timeoutMs: PAUSE_MS };
+    }
+  }
+
+  /** Joins the line. The list that is asked for in the same breath says who stands in our way. */
+  async #join(signal: AbortSignal): Promise<Look> {
+    const { lineName, id, data, onData } = this.#options;
+    const creating = this.#client
       .create()
       .withMode(CreateMode.EPHEMERAL_SEQUENTIAL)
       .creatingParentContainersIfNeeded()
@@ -227,25 +212,79 @@ export class Contender {
       .withSignal(signal)
       .storingStat()
       .forPath(joinPath(this.#path, lineName), data);
-    this.#znode = new OwnedZnode(this.#client, created, { id });
-    return this.#znode;
+    const listing = this.#readLine(signal);
+    // If there is no znode, there is nothing that the list could tell, not even why.
+    listing.catch(() => undefined);
+    const znode = new OwnedZnode(this.#client, await creating, { id, onData });
+    this.#znode = znode;
+    this.#ahead = this.#aheadOf(znode, await listing);
+    // Listed behind its own creation, the znode needs no other confirmation.
+    return this.#ahead === undefined ? { kind: 'again' } : this.#conclude(znode, this.#ahead);
+  }
+
+  async #lookFrom(znode: OwnedZnode, signal: AbortSignal): Promise<Look> {
+    let isConfirmed: boolean | undefined;
+    if (this.#ahead === undefined) {
+      const likely = this.#isTurnLikely;
+      this.#isTurnLikely = false;
+      const [line, confirmed] = await Promise.all([
+        this.#readLine(signal),
+        likely ? znode.confirm({ signal }) : undefined,
+      ]);
+      isConfirmed = confirmed;
+      this.#ahead = this.#aheadOf(znode, line);
+    }
+    const ahead = this.#ahead;
+    if (ahead === undefined || isConfirmed === false) return this.#forsake();
+    if (ahead.count === 0 && isConfirmed === undefined && !(await znode.confirm({ signal }))) return this.#forsake();
+    return this.#conclude(znode, ahead);
+  }
+
+  /** What our znode is good for: an answer has shown that it is there, and who stands in its way. */
+  #conclude(znode: OwnedZnode, { nearest }: Ahead): Look | Promise<Look> {
+    if (znode.sessionId !== this.#client.sessionId) return this.#forsake();
+    if (nearest !== undefined) return { kind: 'behind', name: nearest };
+    const ownership = znode.grant();
+    if (ownership === undefined) return this.#forsake();
+    // In doubt already.
+    return ownership.isHeld() ? { kind: 'granted', ownership } : { kind: 'nothing', timeoutMs: PAUSE_MS };
   }
 
   /** Gives up a place that is no more, or not ours; what is left of it is removed. */
-  async #forsake(): Promise<void> {
+  async #forsake(): Promise<Look> {
     await this.leave().catch(this.#options.report);
+    return { kind: 'again' };
   }
 
   async #readLine(signal: AbortSignal): Promise<Line> {
-    const line = lineUp(await childrenOf(this.#client, this.#path, { signal }), this.#options.lineName);
-    if (line.strangers.length > 0 && !this.#strangersReported) {
-      this.#strangersReported = true;
-      this.#options.report(new UnknownContenderError(this.#path, line.strangers));
-    }
-    return line;
+    return lineUp(await childrenOf(this.#client, this.#path, { signal }), this.#options.lineName);
   }
 
-  /** Sees to it that we are woken when the predecessor goes; false if it has gone. */
+  /** Undefined if the line doesn't show us. */
+  #aheadOf(znode: OwnedZnode, { names, strangers }: Line): Ahead | undefined {
+    if (strangers.length > 0 && !this.#strangersReported) {
+      this.#strangersReported = true;
+      this.#options.report(new UnknownContenderError(this.#path, strangers));
+    }
+    const index = names.indexOf(nameOf(znode.path));
+    if (index < 0) return undefined;
+    const before = names.slice(0, index);
+    // Readers pass each other.
+    const inOurWay = this.#options.lineName === '__READ__' ? before.filter(isWriter) : before;
+    return { count: inOurWay.length, nearest: inOurWay.at(-1) };
+  }
+
+  async #waitBehind(name: string, signal: AbortSignal): Promise<void> {
+    try {
+      if (await this.#watch(joinPath(this.#path, name), signal)) await this.#wakeUp.sleep();
+      else this.#onGone(name);
+    } catch (error) {
+      if (!isRetryable(error)) throw error;
+      await this.#wakeUp.sleep({ timeoutMs: PAUSE_MS });
+    }
+  }
+
+  /** Sees to it that we are woken when the one ahead goes; false if it has gone. */
   async #watch(path: string, signal: AbortSignal): Promise<boolean> {
     const { sessionId } = this.#client;
     // A watch that has not fired outlives outages; setting it anew at each wake-up would pile watches up.
@@ -253,7 +292,7 @@ export class Contender {
     // Before the request, so that an event that overtakes its answer isn't forgotten.
     this.#watched = { path, sessionId };
     try {
-      await this.#client.getData(path, { watcher: this.#onPredecessor, signal });
+      await this.#client.getData(path, { watcher: this.#onAhead, signal });
       return true;
     } catch (error) {
       this.#watched = undefined;
@@ -262,58 +301,35 @@ export class Contender {
     }
   }
 
-  readonly #onPredecessor = (event: WatchedEvent): void => {
-    if (event.type !== EventType.None && event.path === this.#watched?.path) this.#watched = undefined;
+  readonly #onAhead = (event: WatchedEvent): void => {
+    if (event.type === EventType.None) return this.#readAgain();
+    // Of one that we wait for no more.
+    if (event.path !== this.#watched?.path) return;
+    this.#watched = undefined;
+    if (event.type === EventType.NodeDeleted) this.#onGone(nameOf(event.path));
     this.#wakeUp.call();
   };
+
+  #onGone(name: string): void {
+    this.#isTurnLikely = true;
+    const wasAlone = this.#ahead?.count === 1 && this.#ahead.nearest === name;
+    // A writer that becomes a reader stands where it stood, in front of the writer behind it (CURATOR-621).
+    this.#ahead = wasAlone && this.#options.lineName !== '__WRIT__' ? { count: 0, nearest: undefined } : undefined;
+  }
+
+  readonly #readAgain = (): void => {
+    this.#ahead = undefined;
+    this.#wakeUp.call();
+  };
+
+  async #pause(signal: AbortSignal): Promise<void> {
+    this.#wakeUp.clear();
+    signal.throwIfAborted();
+    const stop = onAbort(signal, this.#wakeUp.call);
+    await this.#wakeUp.sleep({ timeoutMs: PAUSE_MS });
+    stop();
+  }
 }
 
 /** How long to wait before looking again when nothing is certain to wake us. */
 const PAUSE_MS = 1_000;
-
-/** Names of the children; none if the path doesn't exist. */
-export async function childrenOf(
-  client: CuratorFramework,
-  path: string,
-  options: { readonly signal?: AbortSignal } = {},
-): Promise<string[]> {
-  try {
-    return await client.getChildren(path, options);
-  } catch (error) {
-    if (error instanceof NoNodeError) return [];
-    throw error;
-  }
-}
-
-/** Something to sleep on. A call that comes before the sleep, but after the last `clear`, is not lost. */
-export class WakeUp {
-  readonly #clock: Clock;
-  #isDue = false;
-  #wake: (() => void) | undefined;
-
-  constructor(clock: Clock) {
-    this.#clock = clock;
-  }
-
-  clear(): void {
-    this.#isDue = false;
-  }
-
-  readonly call = (): void => {
-    this.#isDue = true;
-    this.#wake?.();
-  };
-
-  /** Sleeps until called, or for `timeoutMs`. One sleeper at a time. */
-  sleep({ timeoutMs }: { readonly timeoutMs?: number } = {}): Promise<void> {
-    if (this.#isDue) return Promise.resolve();
-    return new Promise((resolve) => {
-      const alarm = timeoutMs === undefined ? undefined : this.#clock.after(timeoutMs, this.call);
-      this.#wake = () => {
-        alarm?.cancel();
-        this.#wake = undefined;
-        resolve();
-      };
-    });
-  }
-}

@@ -3,14 +3,20 @@
  * recipes use of `CuratorFramework`. Outages, expiry and late answers come when the test says so.
  */
 import {
+  BadVersionError,
   type Clock,
   type ConnectionState,
+  CreateMode,
   type CuratorFramework,
   EventSource,
   EventType,
+  isEphemeral,
+  isSequential,
   joinPath,
   KeeperState,
   type MultiResult,
+  NO_SESSION,
+  NodeExistsError,
   NoNodeError,
   nameOf,
   parentOf,
@@ -82,6 +88,7 @@ export class VirtualClock implements Clock {
 
 interface FakeStat {
   readonly czxid: Zxid;
+  readonly version: number;
   readonly ephemeralOwner: SessionId;
 }
 
@@ -100,8 +107,10 @@ interface Watch {
 export class FakeServers {
   readonly clock = new VirtualClock();
   readonly znodes = new Map<string, FakeZnode>();
-  /** Set, and not used up. */
+  /** Set by getData, and not used up. */
   watches: Watch[] = [];
+  /** Set by getChildren, and not used up. */
+  childWatches: Watch[] = [];
   #lastZxid = 0n;
   #lastSession = 0n;
   #nextSequence = 0;
@@ -126,28 +135,51 @@ export class FakeServers {
   }
 
   createSequential(path: string, data: string, ephemeralOwner: SessionId): { path: string; stat: FakeStat } {
-    const created = `${path}${sequenceSuffix(this.#nextSequence++)}`;
+    return this.create(`${path}${sequenceSuffix(this.#nextSequence++)}`, data, ephemeralOwner);
+  }
+
+  /** Parents are there by themselves. */
+  create(path: string, data: string, ephemeralOwner: SessionId = NO_SESSION): { path: string; stat: FakeStat } {
+    if (this.znodes.has(path)) throw new NodeExistsError(`there is one: ${path}`, { path });
     this.#lastZxid++;
-    const stat = { czxid: toZxid(this.#lastZxid), ephemeralOwner };
-    this.znodes.set(created, { data: Buffer.from(data), stat });
-    return { path: created, stat };
+    const stat = { czxid: toZxid(this.#lastZxid), version: 0, ephemeralOwner };
+    this.znodes.set(path, { data: Buffer.from(data), stat });
+    this.#triggerChildren(path);
+    return { path, stat };
   }
 
   delete(path: string): void {
     this.read(path);
     this.znodes.delete(path);
     this.#trigger(path, EventType.NodeDeleted);
+    this.#triggerChildren(path);
   }
 
-  setData(path: string, data: string): void {
-    this.znodes.set(path, { ...this.read(path), data: Buffer.from(data) });
+  setData(path: string, data: string): FakeStat {
+    const { stat } = this.read(path);
+    const written = { data: Buffer.from(data), stat: { ...stat, version: stat.version + 1 } };
+    this.znodes.set(path, written);
     this.#trigger(path, EventType.NodeDataChanged);
+    return written.stat;
   }
 
   /** Ends a session, as the servers do when they have not heard of it for its timeout. */
   expire(sessionId: SessionId): void {
-    this.watches = this.watches.filter((watch) => watch.sessionId !== sessionId);
+    this.forgetWatches(sessionId);
     for (const [path, { stat }] of [...this.znodes]) if (stat.ephemeralOwner === sessionId) this.delete(path);
+  }
+
+  forgetWatches(sessionId: SessionId): void {
+    this.watches = this.watches.filter((watch) => watch.sessionId !== sessionId);
+    this.childWatches = this.childWatches.filter((watch) => watch.sessionId !== sessionId);
+  }
+
+  #triggerChildren(path: string): void {
+    const parent = parentOf(path);
+    const triggered = this.childWatches.filter((watch) => watch.path === parent);
+    this.childWatches = this.childWatches.filter((watch) => watch.path !== parent);
+    const event = { type: EventType.NodeChildrenChanged, path: parent, state: KeeperState.SyncConnected };
+    for (const { watcher } of triggered) watcher(event);
   }
 
   #trigger(path: string, type: EventType): void {
@@ -167,6 +199,12 @@ interface FakeClientEvents extends Record<string, readonly unknown[]> {
 /** One client, one session at a time. Requests wait while there is no connection, as under a patient retry policy. */
 export class FakeClient {
   readonly clock: VirtualClock;
+  /** Another one each time, and the same ones in each run. */
+  readonly random = (): number => {
+    this.#drawn = (this.#drawn * 16807) % 0x7fff_ffff;
+    return this.#drawn / 0x7fff_ffff;
+  };
+  #drawn = 7;
   lifecycle: 'LATENT' | 'STARTED' | 'STOPPED' = 'LATENT';
   state: ConnectionState | undefined;
   sessionId: SessionId = toSessionId(0n);
@@ -238,7 +276,7 @@ export class FakeClient {
   /** The session is over on this side; the servers may still have it. A new one begins. */
   lose(): void {
     // The client has dropped that connection, and hears of its watches no more.
-    this.#servers.watches = this.#servers.watches.filter((watch) => watch.sessionId !== this.sessionId);
+    this.#servers.forgetWatches(this.sessionId);
     this.sessionId = toSessionId(0n);
     this.leaseEnd = Number.NEGATIVE_INFINITY;
     this.enter('LOST');
@@ -255,15 +293,36 @@ export class FakeClient {
   // What recipes call.
 
   create(): FakeCreateBuilder {
-    return new FakeCreateBuilder((path, data = 'default') => {
-      const name = joinPath(parentOf(path), `_c_00000000-0000-4000-8000-000000000000-${nameOf(path)}`);
-      return this.#execute('create', path, () => this.#servers.createSequential(name, data, this.sessionId));
+    return new FakeCreateBuilder((path, data = 'default', { mode, isProtected }) => {
+      const prefix = isProtected ? '_c_00000000-0000-4000-8000-000000000000-' : '';
+      const name = joinPath(parentOf(path), `${prefix}${nameOf(path)}`);
+      return this.#execute('create', path, () => {
+        const owner = isEphemeral(mode) ? this.sessionId : NO_SESSION;
+        return isSequential(mode)
+          ? this.#servers.createSequential(name, toText(data), owner)
+          : this.#servers.create(name, toText(data), owner);
+      });
     });
   }
 
+  setData(path: string, data: string | Uint8Array = 'default'): Promise<FakeStat> {
+    return this.#execute('setData', path, () => this.#servers.setData(path, toText(data)));
+  }
+
+  checkExists(path: string): Promise<FakeStat | undefined> {
+    return this.#execute('exists', path, () => this.#servers.znodes.get(path)?.stat);
+  }
+
   /** As with `guaranteed`: it is done in the end, also when the caller has stopped waiting. */
-  delete(path: string, { quietly, signal }: { quietly?: boolean; signal?: AbortSignal } = {}): Promise<void> {
+  delete(
+    path: string,
+    { quietly, signal, version = -1 }: { quietly?: boolean; signal?: AbortSignal; version?: number } = {},
+  ): Promise<void> {
     const deleted = this.#execute('delete', path, () => {
+      const stat = this.#servers.znodes.get(path)?.stat;
+      if (stat !== undefined && version !== -1 && version !== stat.version) {
+        throw new BadVersionError(`not version ${version}: ${path}`, { path });
+      }
       if (!quietly || this.#servers.znodes.has(path)) this.#servers.delete(path);
     });
     const aborted = new Promise<void>((_resolve, reject) => {
@@ -273,26 +332,35 @@ export class FakeClient {
     return Promise.race([deleted, aborted]);
   }
 
-  readonly op: Pick<CuratorFramework['op'], 'check' | 'setData'> = {
+  readonly op: Pick<CuratorFramework['op'], 'check' | 'setData' | 'create'> = {
     check: (path) => ({ kind: 'check', path }),
+    create: (path, options) => ({ ...options, kind: 'create', path }),
     setData: (path, data) => ({ kind: 'setData', path, data }),
   };
 
-  /** Checks and setData without versions. */
+  /** Checks and setData without versions, and creates of ephemerals. */
   transaction(ops: readonly TransactionOp[]): Promise<MultiResult[]> {
     return this.#execute('transaction', ops.map(({ path }) => path).join(' '), () => {
-      const codes = ops.map(({ path }) => (this.#servers.znodes.has(path) ? 'OK' : 'NO_NODE'));
+      const codes = ops.map(({ kind, path }) =>
+        kind === 'create' || this.#servers.znodes.has(path) ? 'OK' : 'NO_NODE',
+      );
       const failed = ops[codes.indexOf('NO_NODE')];
       if (failed !== undefined) {
         throw new NoNodeError(`no such znode: ${failed.path}`, { path: failed.path, operationCodes: codes });
       }
-      for (const op of ops) if (op.kind === 'setData') this.#servers.setData(op.path, String(op.data));
+      for (const op of ops) {
+        if (op.kind === 'setData') this.#servers.setData(op.path, String(op.data));
+        if (op.kind === 'create') this.#servers.create(op.path, String(op.data ?? 'default'), this.sessionId);
+      }
       return ops.map(() => ({ kind: 'check' as const }));
     });
   }
 
-  getChildren(path: string): Promise<string[]> {
-    return this.#execute('getChildren', path, () => this.#servers.childrenOf(path));
+  getChildren(path: string, { watcher }: { watcher?: Watcher | undefined } = {}): Promise<string[]> {
+    return this.#execute('getChildren', path, () => {
+      if (watcher !== undefined) this.#servers.childWatches.push({ path, watcher, sessionId: this.sessionId });
+      return this.#servers.childrenOf(path);
+    });
   }
 
   getData(path: string, { watcher }: { watcher?: Watcher } = {}): Promise<FakeZnode> {
@@ -320,17 +388,45 @@ export class FakeClient {
   }
 }
 
-/** The modifiers are taken as given. */
-class FakeCreateBuilder {
-  readonly forPath: (path: string, data?: string) => Promise<{ path: string; stat: FakeStat }>;
+interface FakeCreate {
+  mode: CreateMode;
+  isProtected: boolean;
+}
 
-  constructor(forPath: FakeCreateBuilder['forPath']) {
-    this.forPath = forPath;
+const toText = (data: string | Uint8Array): string => (typeof data === 'string' ? data : Buffer.from(data).toString());
+
+type RunCreate = (
+  path: string,
+  data: string | Uint8Array | undefined,
+  create: FakeCreate,
+) => Promise<{ path: string; stat: FakeStat }>;
+
+/** EPHEMERAL_SEQUENTIAL, unless it is told otherwise. The other modifiers are taken as given. */
+class FakeCreateBuilder {
+  readonly #create: FakeCreate = { mode: CreateMode.EPHEMERAL_SEQUENTIAL, isProtected: false };
+  readonly #run: RunCreate;
+
+  constructor(run: RunCreate) {
+    this.#run = run;
   }
 
-  readonly withMode = (): this => this;
+  forPath(path: string, data?: string | Uint8Array): Promise<{ path: string; stat: FakeStat }> {
+    return this.#run(path, data, this.#create);
+  }
+
+  withMode(mode: CreateMode): this {
+    this.#create.mode = mode;
+    return this;
+  }
+
+  withProtection(): this {
+    this.#create.isProtected = true;
+    return this;
+  }
+
   readonly creatingParentContainersIfNeeded = (): this => this;
-  readonly withProtection = (): this => this;
   readonly withSignal = (): this => this;
+  readonly withTtl = (): this => this;
+  readonly orSetData = (): this => this;
   readonly storingStat = (): this => this;
 }

@@ -17,19 +17,12 @@
  * the znode that won), 206, 465 (holders must be told), 678 (a pending clean-up stays visible).
  */
 import {
-  ClientClosedError,
-  ConnectionLossError,
-  type CreatedZnode,
   type CuratorFramework,
-  EventType,
-  isRetryable,
   type MultiResult,
   NoNodeError,
   type SessionId,
-  type Stat,
   type Timer,
   type TransactionOp,
-  type WatchedEvent,
   ZooKeeperError,
   type Zxid,
 } from 'zookeeper-client-ts';
@@ -118,7 +111,7 @@ export class Ownership implements AsyncDisposable {
   #ended = false;
   #released: Promise<void> | undefined;
 
-  /** For recipes: {@link OwnedZnode.claim} makes it when the server has confirmed the znode. It may have ended already. */
+  /** For recipes: `OwnedZnode` makes it when the server has confirmed the znode. It may have ended already. */
   constructor({ client, path, token, sessionId, id, release }: Grant) {
     this.#client = client;
     this.path = path;
@@ -234,7 +227,7 @@ export const whenEnded = ({ signal }: Ownership): Promise<void> =>
  * properties in front of those of `AbortSignal.prototype`, which most of what takes a signal reads before it begins to listen.
  * `AbortSignal.any` of later Nodes looks past them: what is derived learns of the end when our timer runs.
  */
-function askFirst(signal: AbortSignal, check: () => void): AbortSignal {
+export function askFirst(signal: AbortSignal, check: () => void): AbortSignal {
   const inherited = (name: 'aborted' | 'reason'): PropertyDescriptor => ({
     get: () => {
       check();
@@ -251,117 +244,4 @@ function askFirst(signal: AbortSignal, check: () => void): AbortSignal {
       },
     },
   });
-}
-
-/** An ephemeral znode that this process has created, on which ownership can be claimed, again and again, while it lives. */
-export class OwnedZnode {
-  readonly path: string;
-  /** The session that it lives and dies with. */
-  readonly sessionId: SessionId;
-  readonly #client: CuratorFramework;
-  readonly #id: string;
-  /** The latest claim's. The ones before have ended. */
-  #ownership: Ownership | undefined;
-  /** One watch at a time: it outlives outages and claims, so asking for another each time would pile them up. */
-  #isWatched = false;
-  /** Present from when we have given the znode up, although it may still be there. */
-  #deletion: Promise<void> | undefined;
-
-  constructor(client: CuratorFramework, { path, stat }: CreatedZnode, { id }: { readonly id: string }) {
-    this.#client = client;
-    this.path = path;
-    this.sessionId = stat.ephemeralOwner;
-    this.#id = id;
-  }
-
-  /**
-   * Asks the server for the znode and for a watch on it. Undefined if it is gone, or belongs to a session that isn't the
-   * present one: after a session is lost on this side, the server may show its znodes for a while (CURATOR-604, 696).
-   * The handle has already ended if the connection broke meanwhile.
-   */
-  async claim({ signal }: { signal?: AbortSignal } = {}): Promise<Ownership | undefined> {
-    this.#ownership?.end('RELEASED');
-    let stat = await this.#readAndWatch(signal);
-    // The watch fired before we got to see the answer, which is thereby out of date.
-    while (stat !== undefined && !this.#isWatched) stat = await this.#readAndWatch(signal);
-    if (stat === undefined || stat.ephemeralOwner !== this.#client.sessionId || this.#deletion !== undefined)
-      return undefined;
-    const ownership = new Ownership({
-      client: this.#client,
-      path: this.path,
-      token: stat.czxid,
-      sessionId: stat.ephemeralOwner,
-      id: this.#id,
-      // A handle of an earlier claim has nothing to give back: the znode now carries the present one.
-      release: async () => (this.#ownership === ownership ? this.delete() : undefined),
-    });
-    this.#ownership = ownership;
-    return ownership;
-  }
-
-  /**
-   * Ends the ownership and deletes the znode, whichever session it belongs to. Can't be cancelled (CURATOR-205). Settles as
-   * {@link Ownership.release} does.
-   */
-  delete(): Promise<void> {
-    this.#deletion ??= this.#delete();
-    return this.#deletion;
-  }
-
-  async #delete(): Promise<void> {
-    this.#ownership?.end('RELEASED');
-    // A closed client has closed its session, and the server has deleted the znode with it.
-    if (this.#client.lifecycle === 'STOPPED') return;
-    // Whoever gives something up can't hurry the servers: without a connection the client finishes it in the background.
-    const offline = new AbortController();
-    const onState = () => {
-      if (!this.#client.connected)
-        offline.abort(new ConnectionLossError(`not connected: ${this.path} is deleted later`));
-    };
-    const unsubscribe = this.#client.on('state', onState);
-    onState();
-    try {
-      await this.#client.delete(this.path, { guaranteed: true, quietly: true, signal: offline.signal });
-    } catch (error) {
-      if (!isRetryable(error) && !(error instanceof ClientClosedError)) throw error;
-    } finally {
-      unsubscribe();
-    }
-  }
-
-  /** Undefined if there is no such znode. */
-  async #readAndWatch(signal?: AbortSignal): Promise<Stat | undefined> {
-    const options = { ...(signal && { signal }), ...(!this.#isWatched && { watcher: this.#onEvent }) };
-    const wasWatched = this.#isWatched;
-    // Before the request, so that an event that overtakes our waking up is not forgotten.
-    this.#isWatched = true;
-    try {
-      return (await this.#client.getData(this.path, options)).stat;
-    } catch (error) {
-      if (!wasWatched) this.#isWatched = false;
-      if (error instanceof NoNodeError) return undefined;
-      throw error;
-    }
-  }
-
-  readonly #onEvent = (event: WatchedEvent): void => {
-    // Connection events don't use up the watch; the handle learns of them from the client's state.
-    if (event.type === EventType.None) return;
-    this.#isWatched = false;
-    if (event.type === EventType.NodeDeleted) this.#ownership?.end('NODE_DELETED');
-    else this.#lookAgain();
-  };
-
-  /** Somebody wrote to our znode, and the watch is used up: asks for a new one. */
-  #lookAgain(): void {
-    const ownership = this.#ownership;
-    if (ownership === undefined || !ownership.isHeld()) return;
-    this.#readAndWatch().then(
-      (stat) => {
-        if (stat === undefined) ownership.end('NODE_DELETED');
-      },
-      // Without a watch we would not see it deleted, so it isn't safely ours; the recipe may claim it again.
-      () => ownership.end('UNVERIFIED'),
-    );
-  }
 }

@@ -1,6 +1,6 @@
 /** Who takes part in an election: the contenders of its line, with what they wrote into their znodes (Curator's `Participant`). */
 import { type CuratorFramework, joinPath, NoNodeError } from 'zookeeper-client-ts';
-import { childrenOf, type LineName, lineUp } from './contenders.ts';
+import { childrenOf, type LineName, lineUp } from './line.ts';
 
 export interface Participant {
   /** What it calls itself: the data of its znode as UTF-8. Empty if it has no name. */

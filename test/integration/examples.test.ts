@@ -43,6 +43,41 @@ describe('transactions', () => {
   });
 });
 
+describe('the locks', () => {
+  it('let one in at a time, refuse a token of the past, and end by themselves', async () => {
+    const { code, output } = await run('examples/dist/locks.js');
+    expect(output).toBe(
+      [
+        'the report has 6 lines',
+        'without waiting: taken',
+        '/example/report was not granted within 100 ms',
+        'carol holds the lock: false',
+        'refused, somebody else has had the lock since: carol goes on regardless',
+        '2 presses run, a third one has to wait',
+        'both locks held: true',
+        '',
+      ].join('\n'),
+    );
+    expect(code).toBe(0);
+  });
+});
+
+describe('the read-write lock', () => {
+  it('lets readers in together and a writer alone, and ends by itself', async () => {
+    const { code, output } = await run('examples/dist/read-write-lock.js');
+    expect(output).toBe(
+      [
+        'readers at the same time: 2',
+        'bob reads: apples, pears',
+        'alice still reads: true; bob could write: false',
+        'from reading to writing: refused',
+        '',
+      ].join('\n'),
+    );
+    expect(code).toBe(0);
+  });
+});
+
 describe('the watch streams', () => {
   it('follow configuration, workers and tree over a restart, and end by themselves', async () => {
     const { code, output } = await run('examples/dist/watch-streams.js');

@@ -1,19 +1,22 @@
 /**
- * A znode and all below it, kept as it is read. A recursive persistent watch tells which paths to read again; where
- * there is none, each znode carries its own one-shot watches. The whole tree is read in the beginning, and again
- * whenever events may have been missed (Curator's `CuratorCache` and `TreeCache`).
+ * A znode and what is wanted of all below it, kept as it is read. A recursive persistent watch tells which paths to read
+ * again; where there is none, each znode carries its own one-shot watches. The whole tree is read in the beginning, and
+ * again whenever events may have been missed (Curator's `CuratorCache` and `TreeCache`).
  *
  * What must always hold:
  * - A znode is known only while its parent is. Parents are read before their children, and told before them; of what is
  *   deleted, children are told first.
  * - What waits to be told is at most one change for each path that was told, or is known: changes of one path melt into
  *   one, and a znode that came and went leaves only the mark of a gap.
+ * - What may not be read doesn't hold up the rest (as in Curator's caches): it is reported once, and is no part of the tree
+ *   until it can be read. Only of the root that is the end.
  * - After an outage everything that was known is compared with what is there (a znode by its czxid and mzxid, not by
  *   its version, which starts over).
  */
-import { EventType, parentOf } from 'zookeeper-protocol-ts';
-import { NoNodeError } from '../errors.ts';
+import { EventType, parentOf, type Stat } from 'zookeeper-protocol-ts';
+import { NoAuthError, NoNodeError } from '../errors.ts';
 import type { WatchedEvent } from './watch-registry.ts';
+import type { WatchScope } from './watch-stream.ts';
 import { type ReadPass, readUnlessMissing, type WatchView } from './watch-view.ts';
 import { isNextData, isOtherData, type TreeChange, toZnodeChange, Znode } from './znode-change.ts';
 import type { WatchedPath } from './znode-view.ts';
@@ -26,10 +29,40 @@ const READS_MAX = 64;
  */
 const NAMED_PATHS_MAX = 10_000;
 
+/** Which part of a tree is wanted (Curator's `TreeCacheSelector`). The answers for a path must always be the same. */
+export interface TreeSelector {
+  /** Whether the children of that znode may belong to it; if not, they are not even listed. */
+  traverseChildren(path: string): boolean;
+  /** Whether that child belongs to it; if not, it is never read, and nothing below it is. */
+  acceptChild(path: string): boolean;
+}
+
+/** What of a tree is kept. */
+export interface TreeViewOptions {
+  readonly selector?: TreeSelector | undefined;
+  readonly keepData?: boolean | undefined;
+}
+
+const WHOLE_TREE: TreeSelector = { traverseChildren: () => true, acceptChild: () => true };
+
+const NO_DATA = Buffer.alloc(0);
+
 interface KnownZnode {
-  readonly znode: Znode;
+  znode: Znode;
   readonly children: Set<string>;
 }
+
+/** What reading a path has come to. */
+type FoundZnode =
+  | { readonly kind: 'missing' }
+  | { readonly kind: 'refused'; readonly error: NoAuthError }
+  | {
+      readonly kind: 'there';
+      readonly data: Buffer;
+      readonly stat: Stat;
+      /** Their names, sorted, where they were asked for. */
+      readonly children: readonly string[] | undefined;
+    };
 
 /** What is to be read again of a path. */
 interface StalePath {
@@ -39,21 +72,29 @@ interface StalePath {
   rescan: boolean;
 }
 
-/** What a path's next change starts from. */
-interface PendingChange {
-  readonly old: Znode | undefined;
-  /** That led to the present state. */
+/** How a path came to its present state. */
+interface Cause {
+  /** That led to it. */
   events: number;
-  /** Whether each change since `old` had its event. */
+  /** Whether each change had its event. */
   isContinuous: boolean;
+}
+
+/** What a path's next change starts from, and how it came to what it is since. */
+interface PendingChange extends Cause {
+  readonly old: Znode | undefined;
 }
 
 export class TreeView implements WatchView<TreeChange> {
   readonly path: string;
   readonly recursive = true;
-  readonly #toUser: (path: string) => string;
+  readonly #scope: WatchScope;
+  readonly #selector: TreeSelector;
+  readonly #keepsData: boolean;
   /** By the server's path. */
   readonly #known = new Map<string, KnownZnode>();
+  /** Children that may not be read, by their parents, which are known. */
+  readonly #unreadable = new Map<string, Set<string>>();
   /** In the order in which they are to be read: a parent stands before its children. */
   readonly #stale = new Map<string, StalePath>();
   /** In the order in which they are to be told. */
@@ -68,9 +109,15 @@ export class TreeView implements WatchView<TreeChange> {
   #isSyncedDue = false;
   #wasToldSynced = false;
 
-  constructor({ server }: WatchedPath, toUser: (path: string) => string) {
+  constructor(
+    scope: WatchScope,
+    { server }: WatchedPath,
+    { selector = WHOLE_TREE, keepData = true }: TreeViewOptions = {},
+  ) {
     this.path = server;
-    this.#toUser = toUser;
+    this.#scope = scope;
+    this.#selector = selector;
+    this.#keepsData = keepData;
     this.#stale.set(server, { events: 0, rescan: true });
   }
 
@@ -79,6 +126,7 @@ export class TreeView implements WatchView<TreeChange> {
   }
 
   onEvent({ type, path }: WatchedEvent): void {
+    if (!this.#isWanted(path)) return;
     switch (type) {
       case EventType.NodeCreated:
       case EventType.NodeDeleted:
@@ -117,7 +165,10 @@ export class TreeView implements WatchView<TreeChange> {
   take(): TreeChange | undefined {
     for (const [path, { old, events, isContinuous }] of this.#pending) {
       this.#pending.delete(path);
-      const now = this.#known.get(path)?.znode;
+      const known = this.#known.get(path);
+      const now = known?.znode;
+      // From here on the data are for whoever takes the change to keep.
+      if (known !== undefined && !this.#keepsData) known.znode = withoutData(known.znode);
       if (now === old || (now !== undefined && old !== undefined && !isOtherData(old.stat, now.stat))) continue;
       const isProven =
         now !== undefined && old !== undefined ? isNextData(old.stat, now.stat) : isContinuous && events === 1;
@@ -139,6 +190,23 @@ export class TreeView implements WatchView<TreeChange> {
     return { kind: 'synced', path: this.#toUser(this.path), gap };
   }
 
+  #toUser(path: string): string {
+    return this.#scope.namespace.toUser(path);
+  }
+
+  /** Whether it is selected, and all between the root and it. */
+  #isWanted(path: string): boolean {
+    if (this.#selector === WHOLE_TREE) return true;
+    for (let at = path; at !== this.path; at = parentOf(at)) {
+      if (!this.#selector.acceptChild(this.#toUser(at)) || !this.#isTraversed(parentOf(at))) return false;
+    }
+    return true;
+  }
+
+  #isTraversed(path: string): boolean {
+    return this.#selector.traverseChildren(this.#toUser(path));
+  }
+
   #markStale(path: string, { events, rescan }: StalePath): void {
     const stale = this.#stale.get(path);
     if (stale !== undefined) {
@@ -155,37 +223,44 @@ export class TreeView implements WatchView<TreeChange> {
     }
   }
 
-  async #readPath(pass: ReadPass, path: string, { events, rescan }: StalePath): Promise<void> {
-    const isRoot = path === this.path;
-    const isDeep = rescan || pass.watcher !== undefined;
+  async #readPath(pass: ReadPass, path: string, stale: StalePath): Promise<void> {
+    // What could not be read has no part in what events have told since.
+    const rescan = stale.rescan || this.#isUnreadable(path);
+    const isContinuous = !rescan && pass.watcher === undefined;
     if (pass.watcher !== undefined) this.#oneShotPaths.add(path);
-    const read = (options: Parameters<typeof pass.zk.getData>[1]) => pass.zk.getData(path, options);
-    // Only the root is waited for: the others are found by their parents.
-    const found = await readUnlessMissing(pass, path, { read, awaitsCreation: isRoot });
-    const children = found === undefined || !isDeep ? undefined : await this.#readChildren(pass, path);
+    const found = await this.#readZnode(pass, path, { lists: !isContinuous && this.#isTraversed(path) });
     // What arrived during the reads has gone into their answers.
     const meanwhile = this.#stale.get(path);
-    const allEvents = events + (meanwhile?.events ?? 0);
+    const cause = { events: stale.events + (meanwhile?.events ?? 0), isContinuous };
     if (meanwhile !== undefined) meanwhile.events = 0;
-    const cause = { events: allEvents, isContinuous: !isDeep };
-    // Gone between the two reads, or gone before.
-    if (found === undefined || (isDeep && children === undefined)) return this.#onMissing(path, cause);
+    if (found.kind === 'missing') return this.#onMissing(path, cause);
     // Its parent's own read will find it, if it is still there.
-    if (!isRoot && !this.#known.has(parentOf(path))) return;
+    if (path !== this.path && !this.#known.has(parentOf(path))) return;
+    if (found.kind === 'refused') return this.#onRefused(path, found.error);
     this.#onFound(path, new Znode(this.#toUser(path), found), cause);
-    if (children !== undefined) this.#onChildren(path, { names: children, rescan });
+    if (found.children !== undefined) this.#onChildren(path, { names: found.children, rescan });
   }
 
-  async #readChildren({ zk, watcher }: ReadPass, path: string): Promise<string[] | undefined> {
+  /** @throws NoAuthError if it is the root that may not be read */
+  async #readZnode(pass: ReadPass, path: string, { lists }: { lists: boolean }): Promise<FoundZnode> {
+    const read = (options: Parameters<typeof pass.zk.getData>[1]) => pass.zk.getData(path, options);
+    const isRoot = path === this.path;
     try {
-      return (await zk.getChildren(path, { watcher })).children.sort();
+      // Only the root is waited for: the others are found by their parents.
+      const found = await readUnlessMissing(pass, path, { read, awaitsCreation: isRoot });
+      if (found === undefined) return { kind: 'missing' };
+      const { children } = lists ? await pass.zk.getChildren(path, { watcher: pass.watcher }) : { children: undefined };
+      return { kind: 'there', ...found, children: children?.sort() };
     } catch (error) {
-      if (error instanceof NoNodeError) return undefined;
+      // Gone between the two reads.
+      if (error instanceof NoNodeError) return { kind: 'missing' };
+      if (error instanceof NoAuthError && !isRoot) return { kind: 'refused', error };
       throw error;
     }
   }
 
-  #onFound(path: string, znode: Znode, cause: Pick<PendingChange, 'events' | 'isContinuous'>): void {
+  #onFound(path: string, znode: Znode, cause: Cause): void {
+    this.#forgetRefusal(path);
     const known = this.#known.get(path);
     // The same: what was told stays, so that it is the old of the next change.
     if (known !== undefined && !isOtherData(known.znode.stat, znode.stat)) return;
@@ -196,23 +271,57 @@ export class TreeView implements WatchView<TreeChange> {
 
   #onChildren(path: string, { names, rescan }: { names: readonly string[]; rescan: boolean }): void {
     const known = this.#known.get(path)?.children ?? new Set<string>();
-    const listed = new Set(names.map((name) => (path === '/' ? `/${name}` : `${path}/${name}`)));
+    const paths = names.map((name) => (path === '/' ? `/${name}` : `${path}/${name}`));
+    const listed = new Set(paths.filter((child) => this.#selector.acceptChild(this.#toUser(child))));
     for (const child of known) if (!listed.has(child)) this.#onMissing(child, { events: 0, isContinuous: false });
+    for (const child of this.#unreadable.get(path) ?? []) if (!listed.has(child)) this.#forgetRefusal(child);
     for (const child of listed) {
       if (rescan || !known.has(child)) this.#markStale(child, { events: 0, rescan: true });
     }
   }
 
-  #onMissing(path: string, cause: Pick<PendingChange, 'events' | 'isContinuous'>): void {
-    // Its watches were used up when it went; the root waits for its return.
-    if (path !== this.path) this.#oneShotPaths.delete(path);
+  /** Its ACL forbids it, since now or always: of a change of the ACL no event tells. */
+  #onRefused(path: string, error: NoAuthError): void {
+    const wasUnreadable = this.#isUnreadable(path);
+    this.#leave(path, { events: 0, isContinuous: false });
+    const siblings = this.#unreadable.get(parentOf(path)) ?? new Set<string>();
+    this.#unreadable.set(parentOf(path), siblings.add(path));
+    if (!wasUnreadable) this.#scope.connection.reportError(error);
+  }
+
+  #isUnreadable(path: string): boolean {
+    return this.#unreadable.get(parentOf(path))?.has(path) ?? false;
+  }
+
+  #forgetRefusal(path: string): void {
+    const siblings = this.#unreadable.get(parentOf(path));
+    siblings?.delete(path);
+    if (siblings?.size === 0) this.#unreadable.delete(parentOf(path));
+  }
+
+  #onMissing(path: string, cause: Cause): void {
+    // Watches were used up when it went; the root waits for its return.
+    for (const gone of this.#below(path)) if (gone !== this.path) this.#oneShotPaths.delete(gone);
+    this.#leave(path, cause);
+  }
+
+  /** It, and all that is known below it. */
+  *#below(path: string): Generator<string, undefined> {
+    yield path;
+    for (const child of this.#known.get(path)?.children ?? []) yield* this.#below(child);
+  }
+
+  /** It and all below it is no part of the tree any more. */
+  #leave(path: string, cause: Cause): void {
+    this.#forgetRefusal(path);
+    this.#unreadable.delete(path);
     const known = this.#known.get(path);
     if (known === undefined) {
       // It came and went: there is no znode whose change could say so.
       if (cause.events > 0) this.#onUnseen();
       return;
     }
-    for (const child of [...known.children]) this.#onMissing(child, { events: 0, isContinuous: false });
+    for (const child of [...known.children]) this.#leave(child, { events: 0, isContinuous: false });
     this.#known.delete(path);
     if (path !== this.path) this.#known.get(parentOf(path))?.children.delete(path);
     this.#expectChange(path, known.znode, cause);
@@ -229,7 +338,7 @@ export class TreeView implements WatchView<TreeChange> {
     if (this.#isSynced) this.#isSyncedDue = true;
   }
 
-  #expectChange(path: string, old: Znode | undefined, cause: Pick<PendingChange, 'events' | 'isContinuous'>): void {
+  #expectChange(path: string, old: Znode | undefined, cause: Cause): void {
     const pending = this.#pending.get(path);
     if (pending === undefined) {
       this.#pending.set(path, { old, ...cause });
@@ -239,3 +348,6 @@ export class TreeView implements WatchView<TreeChange> {
     }
   }
 }
+
+const withoutData = (znode: Znode): Znode =>
+  znode.data.length === 0 ? znode : new Znode(znode.path, { data: NO_DATA, stat: znode.stat });

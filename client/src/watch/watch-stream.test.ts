@@ -1,67 +1,9 @@
 import { lastValueFrom, toArray } from 'rxjs';
 import { describe, expect, it } from 'vitest';
 import { ErrorCode } from 'zookeeper-protocol-ts';
-import { ClientClosedError, NoAuthError } from '../errors.ts';
-import { CuratorFramework } from '../framework.ts';
-import { FakeServer } from '../operations/fake-server.fixture.ts';
-import { RetryNTimes } from '../retry.ts';
+import { NoAuthError } from '../errors.ts';
 import { states, watch } from '../rx.ts';
-import type { ChildrenChange, TreeChange } from './znode-change.ts';
-
-const SESSION_TIMEOUT_MS = 9000;
-
-function build(server: FakeServer, namespace = ''): CuratorFramework {
-  return CuratorFramework.builder()
-    .connectString(server.connectString)
-    .sessionTimeoutMs(SESSION_TIMEOUT_MS)
-    .connectionTimeoutMs(3000)
-    .retryPolicy(new RetryNTimes(0, 0))
-    .ensembleTracker(false)
-    .namespace(namespace)
-    .ports(server.ports)
-    .build();
-}
-
-interface Setting {
-  /** Of somebody else, before anything is watched. */
-  readonly paths?: readonly string[];
-  readonly namespace?: string;
-  /** False: ZooKeeper 3.5. */
-  readonly persistentWatches?: boolean;
-}
-
-async function started({ paths = [], namespace, persistentWatches = true }: Setting = {}) {
-  const server = new FakeServer();
-  server.persistentWatches = persistentWatches;
-  for (const path of paths) server.make(path);
-  const client = build(server, namespace).start();
-  await server.clock.settle();
-  return { server, client };
-}
-
-/** A change in a few words: `created /a one`, `changed /a one → two (gap)`. */
-function inWords(change: TreeChange): string {
-  const { kind, path, gap } = change;
-  const mark = gap ? ' (gap)' : '';
-  if (kind === 'synced') return `synced ${path}${mark}`;
-  const { oldNode, node } = change;
-  const texts = [oldNode, node].filter((each) => each !== undefined).map((each) => each.text() || '-');
-  return [kind, path, texts.join(' → ')].filter((word) => word !== '').join(' ') + mark;
-}
-
-const inWordsOfChildren = ({ added, removed, children, stat, gap }: ChildrenChange): string =>
-  `+${added} -${removed} = ${stat === undefined ? 'missing' : children}${gap ? ' (gap)' : ''}`;
-
-/** What was heard since the last call. */
-function listen<T>(toWords: (value: T) => string) {
-  const heard: string[] = [];
-  return {
-    next: (value: T) => void heard.push(toWords(value)),
-    error: (error: unknown) => void heard.push(error instanceof Error ? error.name : String(error)),
-    complete: () => void heard.push('complete'),
-    heard: () => heard.splice(0),
-  };
-}
+import { build, inWords, inWordsOfChildren, listen, started } from './watch-stream.fixture.ts';
 
 describe.each([
   ['persistent watches', true],
@@ -422,68 +364,6 @@ describe('a stream', () => {
   it('refuses a bad path at the call', async () => {
     const { client } = await started();
     expect(() => watch(client, 'a')).toThrow('path');
-  });
-});
-
-describe('an async iterator', () => {
-  async function iterating(options: { signal?: AbortSignal } = {}) {
-    const setting = await started({ paths: ['/a'] });
-    const changes = setting.client.watch('/a', { recursive: true, ...options });
-    return { ...setting, iterator: changes[Symbol.asyncIterator]() };
-  }
-
-  it('starts with the first next(), and answers calls in their order', async () => {
-    const { server, iterator } = await iterating();
-    await server.clock.settle();
-    expect(server.watches).toEqual([]);
-    const calls = [iterator.next(), iterator.next()];
-    await server.clock.settle();
-    const results = await Promise.all(calls);
-    expect(results.map(({ value }) => value && inWords(value))).toEqual(['current /a -', 'synced /a']);
-    await iterator.return?.();
-    expect(server.watches).toEqual([]);
-    expect(await iterator.next()).toEqual({ done: true, value: undefined });
-  });
-
-  it('return() ends a next() that waits', async () => {
-    const { server, iterator } = await iterating();
-    await iterator.next();
-    await iterator.next();
-    const waiting = iterator.next();
-    await server.clock.settle();
-    await iterator.return?.();
-    expect(await waiting).toEqual({ done: true, value: undefined });
-    expect(server.watches).toEqual([]);
-  });
-
-  it('rejects with the reason of its signal, once, and takes its watch along', async () => {
-    const controller = new AbortController();
-    const { server, iterator } = await iterating({ signal: controller.signal });
-    await iterator.next();
-    await iterator.next();
-    const waiting = iterator.next();
-    waiting.catch(() => undefined);
-    await server.clock.settle();
-    controller.abort(new Error('enough'));
-    await expect(waiting).rejects.toThrow('enough');
-    expect(await iterator.next()).toEqual({ done: true, value: undefined });
-    await server.clock.settle();
-    expect(server.watches).toEqual([]);
-  });
-
-  it('rejects with ClientClosedError when the client is closed', async () => {
-    const { client, server, iterator } = await iterating();
-    await iterator.next();
-    await iterator.next();
-    await client.close();
-    await server.clock.settle();
-    await expect(iterator.next()).rejects.toBeInstanceOf(ClientClosedError);
-  });
-
-  it('with a signal that has fired does nothing', async () => {
-    const { server, iterator } = await iterating({ signal: AbortSignal.abort(new Error('too late')) });
-    await expect(iterator.next()).rejects.toThrow('too late');
-    expect(server.received).not.toContain('addWatch /a');
   });
 });
 

@@ -1,6 +1,6 @@
 /**
- * A subscription to what happens to a znode, its children or its tree, and the same as an `AsyncIterable` (Curator's
- * `PersistentWatcher`, and what its caches do with it). It reads, then watches, then reads again whatever an event
+ * A subscription to what happens to a znode, its children or its tree (Curator's `PersistentWatcher`, and what its caches
+ * do with it). It reads, then watches, then reads again whatever an event
  * names, as long as it is not closed.
  *
  * What must always hold:
@@ -19,7 +19,6 @@
 import { EventType } from 'zookeeper-protocol-ts';
 import { NoWatcherError, ThrottledOpError, UnimplementedError } from '../errors.ts';
 import type { FrameworkConnection } from '../framework-connection.ts';
-import { onAbort } from '../on-abort.ts';
 import type { Namespace } from '../operations/namespace.ts';
 import { isRetryable } from '../retry.ts';
 import type { SchemaSet } from '../schema/schema-set.ts';
@@ -228,101 +227,3 @@ const removedTypes: ReadonlySet<EventType> = new Set([
 
 /** Whether waiting may cure it. */
 const isPassing = (error: unknown): boolean => isRetryable(error) || error instanceof ThrottledOpError;
-
-/**
- * The changes of a view, one for each call of `next()`: what has happened since the one before, melted into one where
- * it concerns the same path. Whoever is slow sees the latest state, and nothing is kept but the difference. Each
- * iterator has its own subscription, from the first call of `next()` on.
- */
-export class ChangeStream<Change> implements AsyncIterable<Change> {
-  readonly #open: () => ChangeIterator<Change>;
-
-  constructor(scope: WatchScope, makeView: () => WatchView<Change>, { signal }: { signal?: AbortSignal | undefined }) {
-    this.#open = () => new ChangeIterator(scope, makeView, signal);
-  }
-
-  [Symbol.asyncIterator](): AsyncIterator<Change, undefined> {
-    return this.#open();
-  }
-}
-
-interface WaitingCall<Change> {
-  readonly resolve: (result: IteratorResult<Change, undefined>) => void;
-  readonly reject: (reason: unknown) => void;
-}
-
-class ChangeIterator<Change> implements AsyncIterator<Change, undefined> {
-  readonly #scope: WatchScope;
-  readonly #makeView: () => WatchView<Change>;
-  readonly #signal: AbortSignal | undefined;
-  #subscription: WatchSubscription<Change> | undefined;
-  #forgetSignal: (() => void) | undefined;
-  /** Calls of `next()` without an answer, oldest first: as many as the caller has made. */
-  readonly #calls: WaitingCall<Change>[] = [];
-  #isDone = false;
-  /** For the next call: why it ended. */
-  #failure: { readonly reason: unknown } | undefined;
-
-  constructor(scope: WatchScope, makeView: () => WatchView<Change>, signal: AbortSignal | undefined) {
-    this.#scope = scope;
-    this.#makeView = makeView;
-    this.#signal = signal;
-  }
-
-  next(): Promise<IteratorResult<Change, undefined>> {
-    return new Promise((resolve, reject) => {
-      this.#calls.push({ resolve, reject });
-      this.#start();
-      this.#answer();
-    });
-  }
-
-  /** Ends it. Resolves when the watch has been removed. */
-  async return(): Promise<IteratorResult<Change, undefined>> {
-    this.#isDone = true;
-    this.#failure = undefined;
-    await this.#stop();
-    return { done: true, value: undefined };
-  }
-
-  #start(): void {
-    if (this.#isDone || this.#subscription !== undefined) return;
-    const signal = this.#signal;
-    if (signal?.aborted) return this.#fail(signal.reason);
-    if (signal !== undefined) this.#forgetSignal = onAbort(signal, () => this.#fail(signal.reason));
-    this.#subscription = new WatchSubscription(this.#scope, this.#makeView(), {
-      onNews: () => this.#answer(),
-      onFailure: (error) => this.#fail(error),
-    });
-  }
-
-  #fail(reason: unknown): void {
-    if (this.#isDone) return;
-    this.#isDone = true;
-    this.#failure = { reason };
-    // Never rejects; the watch goes while the caller is already told.
-    void this.#stop();
-  }
-
-  #stop(): Promise<void> {
-    this.#forgetSignal?.();
-    this.#answer();
-    return this.#subscription?.close() ?? Promise.resolve();
-  }
-
-  #answer(): void {
-    for (let call = this.#calls[0]; call !== undefined; call = this.#calls[0]) {
-      if (this.#failure !== undefined) {
-        call.reject(this.#failure.reason);
-        this.#failure = undefined;
-      } else if (this.#isDone) {
-        call.resolve({ done: true, value: undefined });
-      } else {
-        const change = this.#subscription?.take();
-        if (change === undefined) return;
-        call.resolve({ done: false, value: change });
-      }
-      this.#calls.shift();
-    }
-  }
-}
