@@ -45,12 +45,22 @@ const serverAreas: Record<string, readonly string[]> = {
   database: ['invariant', 'tree', 'session'],
   request: ['invariant', 'fifo', 'ports', 'database', 'tree', 'session', 'watch'],
   storage: ['invariant', 'ports', 'database', 'tree'],
-  config: ['ports', 'session', 'storage'],
-  'zoo-cfg': ['config', 'config-properties', 'config-unsupported', 'ports', 'session', 'storage'],
+  config: ['ports', 'ensemble', 'session', 'storage'],
+  'ensemble-lines': ['ensemble'],
+  'zoo-cfg': [
+    'config',
+    'config-properties',
+    'config-unsupported',
+    'ensemble',
+    'ensemble-lines',
+    'ports',
+    'session',
+    'storage',
+  ],
   'config-unsupported': [],
   'config-properties': [],
   admin: ['invariant', 'ports', 'database', 'tree', 'config'],
-  connection: ['invariant', 'ports', 'request', 'admin'],
+  connection: ['invariant', 'ports', 'ensemble', 'request', 'admin', 'zab'],
 };
 
 /** Plain synchronous code over its own data: agreement and the replicated state. */

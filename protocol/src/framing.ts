@@ -69,6 +69,12 @@ export class FrameReader {
     return this.#chunk.subarray(this.#offset, this.#offset + count);
   }
 
+  /** Takes the first `count` bytes away; so many must have arrived. */
+  skip(count: number): void {
+    this.#gather(count);
+    this.#consume(count);
+  }
+
   /** Makes `count` bytes contiguous; so many must have arrived. */
   #gather(count: number): void {
     if (this.#chunk.length - this.#offset >= count) return;

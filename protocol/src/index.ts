@@ -80,6 +80,14 @@ export {
   type WatcherEvent,
   watcherEvent,
 } from './records/headers.ts';
+export {
+  LEARNER_PROTOCOL_VERSION,
+  type LearnerInfo,
+  learnerInfo,
+  type QuorumPacket,
+  QuorumPacketType,
+  quorumPacket,
+} from './records/quorum-packet.ts';
 export { STAT_BYTES, type Stat, stat } from './records/stat.ts';
 export {
   readTxnBody,

@@ -141,7 +141,7 @@ export class Answers {
   }
 
   /** Counts an answer, for `srvr`, `cons` and the metrics. @param byKind of reads or of writes */
-  record({ type, xid, arrivedAt }: Request<ClientConnection>, { statistics }: ClientConnection, byKind: Summary): void {
+  record({ type, xid, arrivedAt }: Request, { statistics }: ClientConnection, byKind: Summary): void {
     const now = this.#clock.now();
     this.#statistics.latency.record(now - arrivedAt);
     byKind.record(now - arrivedAt);

@@ -14,12 +14,14 @@ import type { ClientConnection } from './connection/client-connection.ts';
 import type { Connections } from './connection/connections.ts';
 import type { Refusals } from './connection/refusals.ts';
 import type { Database } from './database.ts';
+import type { ForwardedOrigin } from './forwarded-origin.ts';
 import { assert } from './invariant.ts';
 import type { Clock, Millis, Random, RunLog } from './ports.ts';
 import type { Ask, Request } from './request/request.ts';
 import { ConnectionThrottle } from './session/connection-throttle.ts';
+import type { SessionClock } from './session/session-clock.ts';
 import { firstSessionId, isPasswordOf, nextSessionId, passwordOf } from './session/session-id.ts';
-import { SessionTracker } from './session/session-tracker.ts';
+import type { LinkId } from './zab/contract.ts';
 
 export interface ClientSessionsOptions {
   readonly config: ServerConfig;
@@ -32,7 +34,13 @@ export interface ClientSessionsOptions {
   readonly refusals: Refusals;
   readonly answers: Answers;
   readonly ask: Ask;
+  readonly clockOfSessions: SessionClock;
+  /** Asks the leader whether there is such a session; undefined for who knows it: the leader, or a server alone. */
+  readonly revalidate?: ((sessionId: SessionId, timeoutMs: Millis) => void) | undefined;
 }
+
+/** A server that clients are on: this one, or one that follows it, by its stream. */
+export type Home = 'here' | LinkId;
 
 /**
  * The sessions of clients, from the connect request to the end: who gets one, on which connection, and when it is over (the
@@ -44,22 +52,24 @@ export class ClientSessions {
   readonly #clock: Clock;
   readonly #runLog: RunLog;
   readonly #connections: Connections;
-  readonly #tracker: SessionTracker;
+  readonly #tracker: SessionClock;
   readonly #throttle: ConnectionThrottle;
   /** Connections whose session is being created. */
   readonly #joining = new Map<SessionId, ClientConnection>();
+  /** Connections that want a session back of which the leader must say whether it is there. */
+  readonly #revalidating = new Map<SessionId, { readonly connection: ClientConnection; readonly timeoutMs: Millis }>();
+  /** On which server each session's client was seen last, as far as a leader knows. */
+  readonly #homes = new Map<SessionId, Home>();
   #nextSessionId: SessionId;
 
-  /** With the sessions of the database: everyone has the whole timeout to come back, as after a change of leaders. */
   constructor(options: ClientSessionsOptions) {
     this.#options = options;
     this.#clock = options.clock;
     this.#runLog = options.runLog;
     this.#connections = options.connections;
-    const { config, clock, random, database } = options;
+    const { config, clock, random } = options;
     const now = clock.now();
-    this.#tracker = new SessionTracker({ tickMs: config.tickTimeMs, now });
-    for (const [sessionId, timeoutMs] of database.sessions) this.#tracker.add(sessionId, timeoutMs, now);
+    this.#tracker = options.clockOfSessions;
     this.#throttle = new ConnectionThrottle(config.connectionThrottle, { now, random: () => random.next() });
     this.#nextSessionId = firstSessionId(toServerId(config.serverId), clock.wallTime());
   }
@@ -86,6 +96,19 @@ export class ClientSessions {
   /** Whether it may still write: known, and not about to be closed. */
   readonly isOpen = (sessionId: SessionId): boolean =>
     this.#tracker.has(sessionId) && !this.#tracker.isClosing(sessionId);
+
+  /** The session's client is on this server now: what it asked for on others counts no more. */
+  setHome(sessionId: SessionId, home: Home): void {
+    this.#homes.set(sessionId, home);
+  }
+
+  /** Whether the session's client has gone to another server than the one that asks. */
+  hasMoved(sessionId: SessionId, home: Home): boolean {
+    const known = this.#homes.get(sessionId);
+    // After a change of leaders the first one who asks has it.
+    if (known === undefined) this.#homes.set(sessionId, home);
+    return known !== undefined && known !== home;
+  }
 
   /** By deadline, earliest first. */
   deadlines(): [deadline: Millis, sessions: SessionId[]][] {
@@ -116,16 +139,17 @@ export class ClientSessions {
     else this.#reattach(connection, request, timeoutMs);
   }
 
-  /** A session that somebody asked for has been agreed on. */
-  onCreated(request: Request<ClientConnection>, { header, body }: Txn): void {
-    const { sessionId } = request;
+  /** A session has been agreed on. @param request what asked for it here; undefined if it was asked for elsewhere */
+  onCreated({ header, body }: Txn, request: Request<ClientConnection | ForwardedOrigin> | undefined): void {
+    const { sessionId } = header;
     assert(body.type === OpCode.createSession, 'SES-1: a session is created by its own transaction');
+    if (!this.#tracker.has(sessionId)) this.#tracker.add(sessionId, body.timeoutMs, this.#clock.now());
     const connection = this.#joining.get(sessionId);
     this.#joining.delete(sessionId);
     if (connection === undefined || connection.isClosed) return;
     this.#join(connection, sessionId, body.timeoutMs);
     const { answers, metrics } = this.#options;
-    answers.record(request, connection, metrics.summaries.updatelatency);
+    if (request !== undefined) answers.record(request, connection, metrics.summaries.updatelatency);
     this.#runLog.info(
       `session ${toHex(sessionId)} established for ${connection.remote}, timeout ${body.timeoutMs} ms, zxid ${toHex(header.zxid)}`,
     );
@@ -134,6 +158,7 @@ export class ClientSessions {
   /** The end of a session has been agreed on. @returns the connection that served it, which has nothing left to serve */
   onClosed(sessionId: SessionId): ClientConnection | undefined {
     this.#tracker.remove(sessionId);
+    this.#homes.delete(sessionId);
     return this.#connections.of(sessionId);
   }
 
@@ -184,21 +209,40 @@ export class ClientSessions {
   }
 
   #reattach(connection: ClientConnection, { sessionId, password }: ConnectRequest, timeoutMs: number): void {
-    this.#options.metrics.counters.connection_revalidate_count++;
-    if (!this.isOpen(sessionId) || !isPasswordOf(sessionId, password)) {
-      this.#runLog.info(`${connection.remote} asked for session ${toHex(sessionId)}, which it can't have`);
-      connection.refuse();
-      return;
-    }
+    const { metrics, revalidate } = this.#options;
+    metrics.counters.connection_revalidate_count++;
+    this.#connections.hasAsked(connection);
+    if (!isPasswordOf(sessionId, password)) return this.#refuse(connection, sessionId);
+    if (revalidate === undefined) return this.#continue(connection, sessionId, timeoutMs, this.isOpen(sessionId));
+    this.#revalidating.get(sessionId)?.connection.close('another connection has asked for its session');
+    this.#revalidating.set(sessionId, { connection, timeoutMs });
+    revalidate(sessionId, timeoutMs);
+  }
+
+  /** The leader has answered whether there is such a session. */
+  onRevalidated(sessionId: SessionId, isValid: boolean): void {
+    const asked = this.#revalidating.get(sessionId);
+    if (asked === undefined) return;
+    this.#revalidating.delete(sessionId);
+    if (!asked.connection.isClosed) this.#continue(asked.connection, sessionId, asked.timeoutMs, isValid);
+  }
+
+  #continue(connection: ClientConnection, sessionId: SessionId, timeoutMs: Millis, isValid: boolean): void {
+    if (!isValid) return this.#refuse(connection, sessionId);
     this.#connections.of(sessionId)?.close(`session ${toHex(sessionId)} has moved to another connection`);
     this.#tracker.add(sessionId, timeoutMs, this.#clock.now());
-    this.#connections.hasAsked(connection);
     this.#join(connection, sessionId, timeoutMs);
     this.#runLog.info(`session ${toHex(sessionId)} continued for ${connection.remote}, timeout ${timeoutMs} ms`);
   }
 
+  #refuse(connection: ClientConnection, sessionId: SessionId): void {
+    this.#runLog.info(`${connection.remote} asked for session ${toHex(sessionId)}, which it can't have`);
+    connection.refuse();
+  }
+
   #join(connection: ClientConnection, sessionId: SessionId, timeoutMs: number): void {
     this.#connections.serve(sessionId, connection);
+    this.setHome(sessionId, 'here');
     connection.establish({ sessionId, timeoutMs, password: passwordOf(sessionId) });
   }
 }

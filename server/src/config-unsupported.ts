@@ -30,18 +30,8 @@ interface Unsupported {
 
 const REFUSED: readonly Unsupported[] = [
   {
-    keys: /^(server|group|weight)\.|^dynamicConfigFile$/,
-    why: 'ensembles are not there yet: this version runs one server alone',
-  },
-  {
-    keys: /^standaloneEnabled$/,
-    accepts: /^true$/i,
-    why: 'ensembles are not there yet: this version runs one server alone',
-  },
-  {
-    keys: /^peerType$/,
-    accepts: /^participant$/i,
-    why: 'ensembles are not there yet: this version runs one server alone',
+    keys: /^dynamicConfigFile$/,
+    why: 'ensembles that change while they run are not there yet: the members stand in zoo.cfg',
   },
   { keys: /^electionAlg$/, accepts: /^3$/, why: 'only 3 is supported, as in the original' },
   {

@@ -1,4 +1,5 @@
-import { FRAME_BYTES_MAX_DEFAULT } from 'zookeeper-protocol-ts';
+import { FRAME_BYTES_MAX_DEFAULT, toServerId } from 'zookeeper-protocol-ts';
+import type { Ensemble } from './ensemble.ts';
 import type { Millis } from './ports.ts';
 import { CONNECTION_THROTTLE_DEFAULTS, type ConnectionThrottleLimits } from './session/connection-throttle.ts';
 import type { SnapshotCompression } from './storage/snapshot-format.ts';
@@ -13,6 +14,12 @@ import { PREALLOCATE_BYTES_DEFAULT } from './storage/txn-log.ts';
 export interface ServerConfig {
   /** Goes into the top byte of session ids. 1 for a server alone, as in the original. */
   readonly serverId: number;
+  /** Who takes part; undefined for a server alone. */
+  readonly ensemble: Ensemble | undefined;
+  /** Ticks until a new leader must be established (`initLimit`). Default: 10. */
+  readonly initLimit: number;
+  /** Ticks of silence after which leader and learner count as gone (`syncLimit`). Default: 5. */
+  readonly syncLimit: number;
   /** The folder of snapshots; the files are in `version-2` below it. */
   readonly dataDir: string;
   /** The folder of the transaction log. Default: `dataDir`. */
@@ -190,6 +197,9 @@ export function completeConfig(options: ServerConfigOptions): ServerConfig {
   const tickTimeMs = options.tickTimeMs ?? 3000;
   const config: ServerConfig = {
     serverId: options.serverId ?? 1,
+    ensemble: options.ensemble,
+    initLimit: options.initLimit ?? 10,
+    syncLimit: options.syncLimit ?? 5,
     dataDir: options.dataDir,
     dataLogDir: options.dataLogDir ?? options.dataDir,
     clientPort: options.clientPort,
@@ -252,6 +262,10 @@ export function completeConfig(options: ServerConfigOptions): ServerConfig {
   requireWithin('serverId', config.serverId, 0, 255);
   for (const key of ['tickTimeMs', 'sessionlessTimeoutMs', 'containerCheckIntervalMs', 'frameBytesMax'] as const) {
     requireWithin(key, config[key], 1, INT_MAX);
+  }
+  for (const key of ['initLimit', 'syncLimit'] as const) requireWithin(key, config[key], 1, INT_MAX);
+  if (config.ensemble !== undefined && config.ensemble.member(toServerId(config.serverId)) === undefined) {
+    throw new ConfigError(`serverId: ${config.serverId} is no member of the ensemble`);
   }
   for (const key of ['minSessionTimeoutMs', 'maxSessionTimeoutMs', 'maxClientCnxns', 'maxCnxns'] as const) {
     requireWithin(key, config[key], 0, INT_MAX);

@@ -6,6 +6,7 @@ export type {
   Address,
   Clock,
   Closeable,
+  DialHandler,
   Disk,
   DiskFile,
   Done,

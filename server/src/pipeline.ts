@@ -1,14 +1,4 @@
-import {
-  JuteReader,
-  JuteWriter,
-  OpCode,
-  type SessionId,
-  type Txn,
-  toHex,
-  toXid,
-  txn as txnCodec,
-  type Zxid,
-} from 'zookeeper-protocol-ts';
+import { JuteReader, JuteWriter, OpCode, type SessionId, toHex, toXid } from 'zookeeper-protocol-ts';
 import type { ServerMetrics } from './admin/metrics.ts';
 import type { Answers } from './answers.ts';
 import type { ClientSessions } from './client-sessions.ts';
@@ -17,35 +7,30 @@ import type { ClientConnection } from './connection/client-connection.ts';
 import type { ConnectionMemory } from './connection/connection-memory.ts';
 import type { Connections } from './connection/connections.ts';
 import type { Database } from './database.ts';
-import { Fifo } from './fifo.ts';
-import { assert } from './invariant.ts';
-import type { Clock, Millis, RunLog } from './ports.ts';
-import type { QuorumPeer } from './quorum-peer.ts';
-import { OutstandingChanges } from './request/outstanding-changes.ts';
-import { prepare } from './request/prepare.ts';
-import { type ClientRequest, isFromClient, type Request } from './request/request.ts';
+import { ForwardedOrigin } from './forwarded-origin.ts';
+import type { Clock, Millis } from './ports.ts';
+import type { ClientRequest, Request } from './request/request.ts';
 import { RequestThrottle } from './request/request-throttle.ts';
 import { SessionRequests } from './request/session-requests.ts';
-import type { TxnLog } from './storage/txn-log.ts';
-import type { Upkeep } from './upkeep.ts';
 import type { WatchNotifier } from './watch-notifier.ts';
-import type { Output } from './zab/contract.ts';
+import type { Writes } from './writes.ts';
 import type { Proposal } from './zab/proposal.ts';
 
 export interface PipelineOptions {
   readonly config: ServerConfig;
   readonly clock: Clock;
-  readonly runLog: RunLog;
   readonly metrics: ServerMetrics;
   readonly database: Database;
-  readonly peer: QuorumPeer;
-  readonly log: TxnLog;
+  readonly writes: PipelineWrites;
+  /** A sync of another server's client is completed. */
+  readonly tellSynced: (client: ForwardedOrigin) => void;
+  /** Of the log: what is not durable yet. */
+  readonly queuedBytes: () => number;
   readonly sessions: ClientSessions;
   readonly connections: Connections;
   readonly connectionMemory: ConnectionMemory;
   readonly answers: Answers;
   readonly watchNotifier: WatchNotifier;
-  readonly upkeep: Upkeep;
 }
 
 /**
@@ -57,50 +42,41 @@ export interface PipelineOptions {
 export class Pipeline {
   readonly #config: ServerConfig;
   readonly #clock: Clock;
-  readonly #runLog: RunLog;
   readonly #metrics: ServerMetrics;
   readonly #database: Database;
-  readonly #peer: QuorumPeer;
-  readonly #log: TxnLog;
+  readonly #writes: PipelineWrites;
+  readonly #tellSynced: (client: ForwardedOrigin) => void;
+  readonly #queuedBytes: () => number;
   readonly #sessions: ClientSessions;
   readonly #connections: Connections;
   readonly #connectionMemory: ConnectionMemory;
   readonly #answers: Answers;
   readonly #watchNotifier: WatchNotifier;
-  readonly #upkeep: Upkeep;
   readonly #throttle: RequestThrottle;
-  readonly #changes: OutstandingChanges;
-  readonly #requests = new SessionRequests<Request<ClientConnection>>();
-  readonly #txnWriter = new JuteWriter(TXN_CHUNK_BYTES);
+  readonly #requests = new SessionRequests<PipelineRequest>();
 
   /** What arrived since the last turn, and what the throttle keeps back. */
-  #inbox: Request<ClientConnection>[] = [];
+  #inbox: PipelineRequest[] = [];
   /** Requests that are answered with THROTTLEDOP when their turn comes. */
   readonly #late = new Set<ClientRequest<ClientConnection>>();
   /** Connections of which a request was dropped: none behind it may be executed. Empty while nothing is kept back. */
   readonly #dropped = new Set<ClientConnection>();
-  /** What was proposed and is not delivered yet, oldest first: the transactions behind the proposals' bytes. */
-  readonly #proposed = new Fifo<{ readonly txn: Txn; readonly request: Request<ClientConnection> }>();
-  readonly #syncs = new Map<number, ClientRequest<ClientConnection>>();
-  #nextSync = 0;
   #stopped = false;
 
   constructor(options: PipelineOptions) {
     this.#config = options.config;
     this.#clock = options.clock;
-    this.#runLog = options.runLog;
     this.#metrics = options.metrics;
     this.#database = options.database;
-    this.#peer = options.peer;
-    this.#log = options.log;
+    this.#writes = options.writes;
+    this.#tellSynced = options.tellSynced;
+    this.#queuedBytes = options.queuedBytes;
     this.#sessions = options.sessions;
     this.#connections = options.connections;
     this.#connectionMemory = options.connectionMemory;
     this.#answers = options.answers;
     this.#watchNotifier = options.watchNotifier;
-    this.#upkeep = options.upkeep;
     this.#throttle = new RequestThrottle(options.config);
-    this.#changes = new OutstandingChanges(options.database.tree);
   }
 
   /** Requests that wait for their outcome, or behind one that does. */
@@ -112,7 +88,7 @@ export class Pipeline {
   get isOverloaded(): boolean {
     const { globalOutstandingLimit, logQueuedBytesMax } = this.#config;
     if (this.#inbox.length + this.#requests.outstanding > globalOutstandingLimit) return true;
-    return this.#log.queuedBytes > logQueuedBytesMax;
+    return this.#queuedBytes() > logQueuedBytesMax;
   }
 
   /** Whether something waits for a turn. */
@@ -121,7 +97,7 @@ export class Pipeline {
   }
 
   /** A request has arrived: it is taken in the next turn. */
-  add(request: Request<ClientConnection>): void {
+  add(request: PipelineRequest): void {
     this.#inbox.push(request);
   }
 
@@ -150,11 +126,6 @@ export class Pipeline {
     } else this.#dropped.clear();
   }
 
-  /** The log is durable up to here. */
-  onSynced(zxid: Zxid): void {
-    this.#perform(this.#peer.step({ kind: 'synced', zxid }));
-  }
-
   /** The server stops: nothing more is done, also of what is being done. */
   stop(): void {
     this.#stopped = true;
@@ -166,9 +137,9 @@ export class Pipeline {
    * Who is to be answered has gone, or has waited too long, while the request stood in front of the pipeline. Then nothing
    * behind it may be executed either: the connection ends.
    */
-  #dropIfStale(request: Request<ClientConnection>, now: Millis): boolean {
+  #dropIfStale(request: PipelineRequest, now: Millis): boolean {
+    if (!isFromClient(request)) return false;
     const { origin } = request;
-    if (origin === undefined) return false;
     if (this.#dropped.size > 0 && this.#dropped.has(origin)) return true;
     if (!this.#throttle.isStale(request, now)) return false;
     if (!this.#throttle.dropsStale) {
@@ -182,10 +153,11 @@ export class Pipeline {
   }
 
   /** Takes a request in its session's order. */
-  #admit(request: Request<ClientConnection>, now: Millis): void {
+  #admit(request: PipelineRequest, now: Millis): void {
     const { sessionId, type } = request;
     if (!isFromClient(request)) {
-      this.#propose(request);
+      if (type === OpCode.sync) this.#sync(request);
+      else this.#submit(request);
       return;
     }
     // Credentials don't wait for the writes in front of them, and count from here on.
@@ -205,97 +177,51 @@ export class Pipeline {
     // Behind the session's own end everything is refused, in its order, as a write is.
     const isWrite = WRITES.has(type) || (this.#sessions.isClosing(sessionId) && type !== OpCode.ping);
     const mayRun = this.#requests.accept(sessionId, request, isWrite || type === OpCode.sync);
-    if (isWrite) this.#propose(request);
+    if (isWrite) this.#submit(request);
     else if (type === OpCode.sync) this.#sync(request);
     else if (mayRun) this.#execute(request);
   }
 
-  #propose(request: Request<ClientConnection>): void {
-    if (this.#stopped) return;
-    const zxid = this.#peer.nextZxid;
-    const { quotas } = this.#database;
-    const { isOpen } = this.#sessions;
-    const body = prepare(request, { zxid, changes: this.#changes, quotas, rules: this.#config, isOpen });
-    for (const line of quotas.takeWarnings()) this.#runLog.warn(line);
-    if (request.type === OpCode.closeSession) this.#sessions.setClosing(request.sessionId);
-    const txn: Txn = {
-      header: {
-        sessionId: request.sessionId,
-        cxid: request.xid,
-        zxid,
-        time: this.#clock.wallTime(),
-        type: body.type,
-      },
-      body,
-      digest: undefined,
-    };
-    txnCodec.write(this.#txnWriter, txn);
-    this.#proposed.push({ txn, request });
-    this.#perform(this.#peer.step({ kind: 'propose', proposal: { zxid, bytes: this.#txnWriter.take() } }));
+  #submit(request: PipelineRequest): void {
+    if (!this.#stopped) this.#writes.submit(request);
   }
 
-  #sync(request: ClientRequest<ClientConnection>): void {
-    if (this.#stopped) return;
-    const id = this.#nextSync++;
-    this.#syncs.set(id, request);
-    this.#perform(this.#peer.step({ kind: 'sync', id }));
+  #sync(request: PipelineRequest): void {
+    if (!this.#stopped) this.#writes.sync(request);
   }
 
-  // --- what agreement asks for --------------------------------------------------------------------------------------
+  // --- what was agreed on -------------------------------------------------------------------------------------------
 
-  #perform(outputs: readonly Output[]): void {
-    for (const output of outputs) {
-      if (this.#stopped) return;
-      switch (output.kind) {
-        case 'append':
-          this.#append(output.proposal);
-          break;
-        case 'deliver':
-          this.#deliver(output.proposal);
-          break;
-        case 'syncCompleted':
-          this.#completeSync(output.id);
-          break;
-      }
-    }
-  }
-
-  #append({ zxid, bytes }: Proposal): void {
-    this.#log.append(zxid, bytes);
-    this.#upkeep.onAppended(bytes.length);
-  }
-
-  #deliver(proposal: Proposal): void {
-    const proposed = this.#proposed.shift();
-    assert(proposed?.txn.header.zxid === proposal.zxid, 'ZAB-2: deliveries are in the order of the proposals');
-    const { txn, request } = proposed;
+  /** A proposal was agreed on. */
+  deliver(proposal: Proposal): void {
+    const { txn, request } = this.#writes.onDeliver(proposal);
     const applied = this.#database.apply(txn);
-    this.#changes.applied(proposal.zxid);
+    this.#writes.onApplied(proposal);
     // Events leave before any answer that could show the change.
     for (const change of applied.changes) this.#watchNotifier.tell(change);
-    if (request.type === OpCode.closeSession) {
-      this.#closeSession(request);
-    } else if (isFromClient(request)) {
+    const { type } = txn.header;
+    if (type === OpCode.closeSession) {
+      this.#closeSession(txn.header.sessionId, request);
+    } else if (request !== undefined && isFromClient(request)) {
       this.#answers.answerWrite(request, applied);
       this.#complete(request);
-    } else if (request.type === OpCode.createSession) {
-      this.#sessions.onCreated(request, txn);
     }
+    if (type === OpCode.createSession) this.#sessions.onCreated(txn, request);
   }
 
-  #closeSession(request: Request<ClientConnection>): void {
-    const connection = this.#sessions.onClosed(request.sessionId);
-    if (isFromClient(request)) {
+  #closeSession(sessionId: SessionId, request: PipelineRequest | undefined): void {
+    const connection = this.#sessions.onClosed(sessionId);
+    if (request !== undefined && isFromClient(request)) {
       this.#answers.answerClose(request);
       this.#complete(request);
     }
-    connection?.close(`session ${toHex(request.sessionId)} is closed`);
+    connection?.close(`session ${toHex(sessionId)} is closed`);
   }
 
-  #completeSync(id: number): void {
-    const request = this.#syncs.get(id);
-    assert(request !== undefined, 'REQ-2: a sync is completed once');
-    this.#syncs.delete(id);
+  /** All that was agreed on before the sync was asked for has arrived. */
+  completeSync(request: PipelineRequest): void {
+    if (request.origin instanceof ForwardedOrigin) this.#tellSynced(request.origin);
+    if (!isFromClient(request)) return;
     this.#answers.answerSync(request);
     this.#complete(request);
   }
@@ -315,8 +241,12 @@ export class Pipeline {
   }
 }
 
-/** Transactions are encoded into pieces of memory of this size. */
-const TXN_CHUNK_BYTES = 64 * 1024;
+/** Of a client of this server, of another server's, or the server's own. */
+export type PipelineRequest = Request<ClientConnection | ForwardedOrigin>;
+export type PipelineWrites = Writes<PipelineRequest>;
+
+const isFromClient = (request: PipelineRequest): request is ClientRequest<ClientConnection> =>
+  request.origin !== undefined && !(request.origin instanceof ForwardedOrigin);
 
 const WRITES: ReadonlySet<number> = new Set([
   OpCode.create,

@@ -30,6 +30,14 @@ export interface Network {
    * first; `onStream` for each connection from then on, until the listener is closed.
    */
   listen(address: Address, handler: ListenHandler): Closeable;
+  /** Makes a connection. A host name is resolved anew each time. Exactly one function of the handler is called, once. */
+  dial(address: Address, handler: DialHandler): void;
+}
+
+export interface DialHandler {
+  /** The handler for the stream, or undefined if the stream was, or is to be, closed. */
+  onOpened(stream: Stream): StreamHandler | undefined;
+  onFailure(error: Error): void;
 }
 
 export interface ListenHandler {

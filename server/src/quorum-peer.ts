@@ -1,44 +1,353 @@
 import type { ServerId, Zxid } from 'zookeeper-protocol-ts';
+import { type ElectionOutput, FastLeaderElection } from './election/fast-leader-election.ts';
+import { NOTIFICATION_VERSION, type Notification } from './election/notification.ts';
+import type { Vote } from './election/vote.ts';
 import type { Ensemble } from './ensemble.ts';
-import type { Input, Output } from './zab/contract.ts';
-import { Leader } from './zab/leader.ts';
+import { assert, assertNever } from './invariant.ts';
+import type { Millis } from './ports.ts';
+import { Broadcast } from './zab/broadcast.ts';
+import type { EpochKind, LinkId, Input as ZabInput, Output as ZabOutput } from './zab/contract.ts';
+import { History } from './zab/history.ts';
+import { type Epochs, Leader, type ZabTiming } from './zab/leader.ts';
+import { Learner } from './zab/learner.ts';
+import type { QuorumMessage } from './zab/messages.ts';
+import type { Proposal } from './zab/proposal.ts';
 
-/** What a server is at the moment. The words are those that `srvr` prints. */
-export type Role = 'standalone';
+/** What a server is at the moment; the words are those that `srvr` prints. Undefined: it serves nobody. */
+export type Role = 'standalone' | 'leader' | 'follower' | 'observer';
+
+export type Input =
+  | ZabInput
+  | { readonly kind: 'notification'; readonly from: ServerId; readonly notification: Notification };
+
+export type Output =
+  | Exclude<ZabOutput, { readonly kind: 'established' | 'abandoned' }>
+  | Extract<ElectionOutput, { readonly kind: 'notify' }>
+  /** From now on it serves as this; undefined: it stops serving, for it looks for a leader. */
+  | { readonly kind: 'roleChanged'; readonly role: Role | undefined; readonly reason: string };
+
+export interface QuorumPeerOptions {
+  readonly self: ServerId;
+  readonly ensemble: Ensemble;
+  /** Where the recovered history ends. */
+  readonly lastZxid: Zxid;
+  /** As they are on the disk. Not used by a server alone. */
+  readonly epochs: Epochs;
+  readonly timing: ZabTiming;
+}
 
 /**
- * Agreement as a state machine: inputs in, outputs out, no clock, socket, file or randomness inside. An ensemble of one
- * needs no votes: the server leads from the start, on the history that it recovered.
+ * - `alone`: the only voter of an ensemble that needs no election.
+ * - `settling`: the disk is still busy with what an earlier role wanted: until that is done nobody knows what there is to vote with.
+ * - `looking`
+ * - `leading`, `learning`: elected, from discovery on.
+ */
+type Status =
+  | { readonly kind: 'new' }
+  | { readonly kind: 'alone'; readonly broadcast: Broadcast }
+  | { readonly kind: 'settling' }
+  | { readonly kind: 'looking' }
+  | { readonly kind: 'leading'; readonly leader: Leader; readonly vote: Vote }
+  | { readonly kind: 'learning'; readonly learner: Learner; readonly vote: Vote };
+
+/**
+ * Agreement as a state machine: inputs in, outputs out, no clock, socket, file or randomness inside. A server looks for a leader,
+ * leads or follows, and looks again when that ends (`QuorumPeer.run`). An ensemble of one needs no votes: it leads from the start,
+ * on the history that it recovered, and its epoch stays that of its log.
  */
 export class QuorumPeer {
-  readonly #leader: Leader;
+  readonly #self: ServerId;
+  readonly #ensemble: Ensemble;
+  readonly #timing: ZabTiming;
+  readonly #history: History;
+  readonly #election: FastLeaderElection;
+  #epochs: Epochs;
+  #status: Status = { kind: 'new' };
+  /** Epochs being written, and changes of the history under way: agreement waits for them before it begins anew. */
+  #writes = 0;
+  #nextLink = 1;
 
-  constructor(options: { self: ServerId; ensemble: Ensemble; lastZxid: Zxid }) {
-    this.#leader = new Leader(options);
+  constructor({ self, ensemble, lastZxid, epochs, timing }: QuorumPeerOptions) {
+    this.#self = self;
+    this.#ensemble = ensemble;
+    this.#timing = timing;
+    this.#epochs = epochs;
+    this.#history = new History(lastZxid, { keepsRecent: !ensemble.isAlone });
+    this.#election = new FastLeaderElection({ self, ensemble });
   }
 
-  get role(): Role {
-    return 'standalone';
+  get role(): Role | undefined {
+    switch (this.#status.kind) {
+      case 'alone':
+        return 'standalone';
+      case 'leading':
+        return this.#status.leader.isEstablished ? 'leader' : undefined;
+      case 'learning':
+        if (!this.#status.learner.isEstablished) return undefined;
+        return this.#isVoter ? 'follower' : 'observer';
+      default:
+        return undefined;
+    }
   }
 
-  /** The zxid that the next proposal must have. */
+  get epochs(): Epochs {
+    return this.#epochs;
+  }
+
+  /** The zxid that the next proposal must have. Only of who leads. */
   get nextZxid(): Zxid {
-    return this.#leader.nextZxid;
+    const status = this.#status;
+    if (status.kind === 'alone') return status.broadcast.nextZxid;
+    assert(status.kind === 'leading', 'ZAB-1: only a leader proposes');
+    return status.leader.nextZxid;
   }
 
-  /** Proposals not committed yet. */
-  get outstanding(): number {
-    return this.#leader.outstanding;
+  /** Of an established leader or learner. */
+  get leader(): ServerId | undefined {
+    if (this.#status.kind === 'leading') return this.#self;
+    return this.#status.kind === 'learning' ? this.#status.learner.leader : undefined;
   }
 
-  step(input: Input): Output[] {
+  /** A number for a stream that came, or will be made. */
+  nextLink(): LinkId {
+    return this.#nextLink++ as LinkId;
+  }
+
+  nextDeadline(): Millis {
+    switch (this.#status.kind) {
+      case 'looking':
+        return this.#election.nextDeadline();
+      case 'leading':
+        return this.#status.leader.nextDeadline();
+      case 'learning':
+        return this.#status.learner.nextDeadline();
+      default:
+        return Number.POSITIVE_INFINITY;
+    }
+  }
+
+  /** A server that is an ensemble by itself leads at once; others look for a leader. */
+  start(now: Millis): Output[] {
+    assert(this.#status.kind === 'new', 'ZAB-1: agreement is started once');
+    if (this.#ensemble.isAlone) {
+      const broadcast = new Broadcast({
+        ensemble: this.#ensemble,
+        history: this.#history,
+        lastZxid: this.#history.lastLogged,
+      });
+      this.#status = { kind: 'alone', broadcast };
+      return [{ kind: 'roleChanged', role: 'standalone', reason: 'it is alone' }];
+    }
+    return this.#look(now);
+  }
+
+  step(input: Input, now: Millis): Output[] {
     switch (input.kind) {
       case 'propose':
-        return this.#leader.propose(input.proposal);
-      case 'synced':
-        return this.#leader.onSynced(input.zxid);
+        return this.#propose(input.proposal, now);
       case 'sync':
-        return this.#leader.sync(input.id);
+        return this.#sync(input.id);
+      case 'synced':
+        this.#history.onSynced(input.zxid);
+        return this.#onSynced(input.zxid, now);
+      case 'notification':
+        return this.#onNotification(input.from, input.notification, now);
+      case 'epochSaved':
+        this.#epochs = { ...this.#epochs, [input.which]: input.epoch };
+        this.#writes--;
+        return this.#onEpochSaved(input.which, now);
+      case 'truncated':
+        this.#history.truncate(input.zxid);
+        return this.#onHistoryChanged(now);
+      case 'snapshotInstalled':
+        this.#history.replace(input.zxid);
+        return this.#onHistoryChanged(now);
+      case 'snapshotLost':
+        this.#writes--;
+        return this.#settle(now);
+      case 'tick':
+        return this.#onTick(now);
+      case 'message':
+        return this.#onMessage(input.link, input.message, now);
+      case 'linkOpened':
+        if (this.#status.kind === 'learning')
+          return this.#follow(this.#status.learner.onLinkOpened(input.link, now), now);
+        return [{ kind: 'close', link: input.link, reason: 'not needed any more' }];
+      case 'linkClosed':
+        if (this.#status.kind === 'learning')
+          return this.#follow(this.#status.learner.onLinkClosed(input.link, now), now);
+        if (this.#status.kind === 'leading') return this.#follow(this.#status.leader.onLinkClosed(input.link), now);
+        return [];
+      default:
+        return assertNever(input);
     }
+  }
+
+  /** Sends the leader what a learner's clients want of it; nothing while there is none. */
+  toLeader(message: QuorumMessage): Output[] {
+    if (this.#status.kind !== 'learning') return [];
+    return this.#status.learner.send(message) as Output[]; // sends only
+  }
+
+  get #isVoter(): boolean {
+    return this.#ensemble.isVoter(this.#self);
+  }
+
+  #propose(proposal: Proposal, now: Millis): Output[] {
+    const status = this.#status;
+    if (status.kind === 'alone') {
+      status.broadcast.propose(proposal);
+      return [{ kind: 'append', proposal }];
+    }
+    assert(status.kind === 'leading', 'ZAB-1: only a leader proposes');
+    return this.#follow(status.leader.propose(proposal), now);
+  }
+
+  #sync(id: number): Output[] {
+    const status = this.#status;
+    if (status.kind === 'leading') return status.leader.sync(id) as Output[]; // completions only
+    assert(status.kind === 'alone', 'ZAB-1: only a leader syncs');
+    return status.broadcast.sync(id);
+  }
+
+  #onSynced(zxid: Zxid, now: Millis): Output[] {
+    const status = this.#status;
+    switch (status.kind) {
+      case 'alone':
+        return status.broadcast.onAck(this.#self, zxid);
+      case 'leading':
+        return this.#follow(status.leader.onSynced(zxid), now);
+      case 'learning':
+        return this.#follow(status.learner.onSynced(), now);
+      default:
+        return this.#settle(now);
+    }
+  }
+
+  #onEpochSaved(which: EpochKind, now: Millis): Output[] {
+    const status = this.#status;
+    if (status.kind === 'leading') return this.#follow(status.leader.onEpochSaved(which), now);
+    if (status.kind === 'learning') return this.#follow(status.learner.onEpochSaved(which), now);
+    return this.#settle(now);
+  }
+
+  #onHistoryChanged(now: Millis): Output[] {
+    this.#writes--;
+    const status = this.#status;
+    if (status.kind === 'learning') return this.#follow(status.learner.onHistoryChanged(now), now);
+    return this.#settle(now);
+  }
+
+  #onTick(now: Millis): Output[] {
+    const status = this.#status;
+    switch (status.kind) {
+      case 'looking':
+        return this.#elect(this.#election.onDeadline(now), now);
+      case 'leading':
+        return this.#follow(status.leader.onTick(now), now);
+      case 'learning':
+        return this.#follow(
+          status.learner.onTick(now, () => this.nextLink()),
+          now,
+        );
+      default:
+        return [];
+    }
+  }
+
+  #onMessage(link: LinkId, message: QuorumMessage, now: Millis): Output[] {
+    const status = this.#status;
+    if (status.kind === 'leading') return this.#follow(status.leader.onMessage(link, message, now), now);
+    if (status.kind === 'learning' && link === status.learner.link) {
+      return this.#follow(status.learner.onMessage(link, message, now), now);
+    }
+    return [{ kind: 'close', link, reason: 'this server does not lead' }];
+  }
+
+  // --- election -----------------------------------------------------------------------------------------------------
+
+  #onNotification(from: ServerId, notification: Notification, now: Millis): Output[] {
+    const status = this.#status;
+    if (status.kind === 'looking') {
+      // Who doesn't vote asks only.
+      if (!this.#ensemble.isVoter(from)) return [this.#election.tell(from)] as Output[];
+      return this.#elect(this.#election.onNotification(from, notification, now), now);
+    }
+    if (status.kind !== 'leading' && status.kind !== 'learning') return [];
+    if (this.#ensemble.isVoter(from) && notification.state !== 'LOOKING') return [];
+    return [{ kind: 'notify', to: from, notification: this.#currentVote(status) }];
+  }
+
+  /** For those who look for a leader: whom this server follows, and in which epoch. */
+  #currentVote(status: Extract<Status, { readonly vote: Vote }>): Notification {
+    const role = status.kind === 'leading' ? status.leader : status.learner;
+    const state = status.kind === 'leading' ? 'LEADING' : this.#isVoter ? 'FOLLOWING' : 'OBSERVING';
+    return {
+      ...status.vote,
+      peerEpoch: role.isEstablished ? role.epoch : status.vote.peerEpoch,
+      state,
+      round: this.#election.round,
+      version: NOTIFICATION_VERSION,
+      configuration: this.#ensemble.text,
+    };
+  }
+
+  /** Begins to look for a leader, as soon as the disk is done with what was before. */
+  #look(now: Millis): Output[] {
+    this.#status = { kind: 'settling' };
+    return this.#settle(now);
+  }
+
+  #settle(now: Millis): Output[] {
+    if (this.#status.kind !== 'settling') return [];
+    if (this.#writes > 0 || this.#history.lastSynced < this.#history.lastLogged) return [];
+    this.#status = { kind: 'looking' };
+    const { lastLogged: zxid } = this.#history;
+    const candidate = this.#isVoter ? { zxid, peerEpoch: this.#epochs.current } : undefined;
+    return this.#elect(this.#election.start(candidate, now), now);
+  }
+
+  #elect(outputs: readonly ElectionOutput[], now: Millis): Output[] {
+    return outputs.flatMap((output) => (output.kind === 'notify' ? [output] : this.#onElected(output.vote, now)));
+  }
+
+  #onElected(vote: Vote, now: Millis): Output[] {
+    const options = {
+      self: this.#self,
+      ensemble: this.#ensemble,
+      history: this.#history,
+      epochs: this.#epochs,
+      timing: this.#timing,
+      now,
+    };
+    if (vote.leader === this.#self) {
+      const leader = new Leader(options);
+      this.#status = { kind: 'leading', leader, vote };
+      return this.#follow(leader.start(), now);
+    }
+    const link = this.nextLink();
+    const learner = new Learner({ ...options, isVoter: this.#isVoter, leader: vote.leader, link });
+    this.#status = { kind: 'learning', learner, vote };
+    return this.#follow(learner.start(), now);
+  }
+
+  // --- what the roles want ------------------------------------------------------------------------------------------
+
+  #follow(outputs: readonly ZabOutput[], now: Millis): Output[] {
+    return outputs.flatMap((output): Output[] => {
+      switch (output.kind) {
+        case 'saveEpoch':
+        case 'truncate':
+        case 'receiveSnapshot':
+          this.#writes++;
+          return [output];
+        case 'established':
+          return [{ kind: 'roleChanged', role: this.role, reason: `epoch ${output.epoch} has begun` }];
+        case 'abandoned':
+          return [{ kind: 'roleChanged', role: undefined, reason: output.reason }, ...this.#look(now)];
+        default:
+          return [output];
+      }
+    });
   }
 }

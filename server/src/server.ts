@@ -1,24 +1,33 @@
-import { type ConnectRequest, type SessionId, toHex, toServerId, type Zxid } from 'zookeeper-protocol-ts';
+import {
+  type ConnectRequest,
+  JuteReader,
+  JuteWriter,
+  type SessionId,
+  toHex,
+  toServerId,
+  txn as txnCodec,
+  type Zxid,
+} from 'zookeeper-protocol-ts';
 import { answerFourLetterWord, type FourLetterWord } from './admin/four-letter-words.ts';
 import { ServerMetrics } from './admin/metrics.ts';
 import { ServerStatistics } from './admin/server-statistics.ts';
 import type { ServerView } from './admin/server-view.ts';
-import { Answers } from './answers.ts';
-import { ClientSessions } from './client-sessions.ts';
+import { Agreement, type AgreementUser } from './agreement.ts';
 import type { ServerConfig } from './config.ts';
 import { ClientConnection, type ConnectionOwner } from './connection/client-connection.ts';
 import { ConnectionMemory } from './connection/connection-memory.ts';
 import { Connections } from './connection/connections.ts';
 import { Refusals } from './connection/refusals.ts';
+import { SNAPSHOT_SIGNATURE } from './connection/snapshot-stream.ts';
 import { Database } from './database.ts';
 import { Ensemble } from './ensemble.ts';
 import { assert } from './invariant.ts';
-import { Pipeline } from './pipeline.ts';
 import type {
   Address,
   Clock,
   Closeable,
   Disk,
+  Done,
   Hash,
   Machine,
   Millis,
@@ -27,15 +36,20 @@ import type {
   RunLog,
   Stream,
 } from './ports.ts';
-import { QuorumPeer } from './quorum-peer.ts';
-import type { Ask, ClientRequest } from './request/request.ts';
-import { type OpeningOptions, openStorage } from './storage/opening.ts';
+import { QuorumPeer, type Role } from './quorum-peer.ts';
+import type { ClientRequest } from './request/request.ts';
+import { Serving } from './serving.ts';
+import { readEpochs, type SavedEpochs } from './storage/epoch-files.ts';
+import { notReached, ReceivedSnapshot, truncateHistory } from './storage/history-change.ts';
+import { type Opened, type OpeningOptions, openStorage } from './storage/opening.ts';
+import { snapshotContents } from './storage/snapshot-contents.ts';
 import type { Gzip } from './storage/snapshot-format.ts';
 import type { Snapshots } from './storage/snapshots.ts';
 import { TxnLog } from './storage/txn-log.ts';
-import { Upkeep } from './upkeep.ts';
 import { WatchTable } from './watch/watch-table.ts';
-import { WatchNotifier } from './watch-notifier.ts';
+import type { LinkId } from './zab/contract.ts';
+import type { ForwardedRequest, TouchedSession } from './zab/messages.ts';
+import type { Proposal } from './zab/proposal.ts';
 
 export interface ServerOptions {
   readonly config: ServerConfig;
@@ -56,18 +70,24 @@ export interface ServerOptions {
   readonly onFailure: (error: Error) => void;
 }
 
+/** What is on the disks, and in memory of it. Another one after the history was cut or replaced. */
+interface Storage {
+  readonly database: Database;
+  readonly snapshots: Snapshots;
+  readonly log: TxnLog;
+}
+
 type Status =
   | { readonly kind: 'new' }
   | { readonly kind: 'recovering' }
   | {
-      readonly kind: 'serving';
-      readonly peer: QuorumPeer;
-      readonly log: TxnLog;
-      readonly snapshots: Snapshots;
+      readonly kind: 'running';
+      readonly agreement: Agreement;
       readonly listener: Closeable;
-      readonly sessions: ClientSessions;
-      readonly pipeline: Pipeline;
-      readonly upkeep: Upkeep;
+      /** Undefined while the history is being changed. */
+      storage: Storage | undefined;
+      /** Undefined while there is no leader. */
+      serving: Serving | undefined;
     }
   | { readonly kind: 'stopped' };
 
@@ -80,7 +100,7 @@ type Started = (outcome: { readonly address: Address } | { readonly error: Error
  *
  * What must hold: nothing is answered before recovery is durable; a server that has failed does and says nothing more.
  */
-export class Server implements ConnectionOwner {
+export class Server implements ConnectionOwner, AgreementUser {
   readonly #options: ServerOptions;
   readonly #config: ServerConfig;
   readonly #clock: Clock;
@@ -99,6 +119,10 @@ export class Server implements ConnectionOwner {
   #clientPort = 0;
 
   #status: Status = { kind: 'new' };
+  /** How long the first snapshot of an empty folder took, until somebody is told. */
+  #firstSnapshotMs: Millis | undefined;
+  /** Transactions that recovery has replayed, until there is a snapshot of them. */
+  #replayed = 0;
   /** Connections with something to flush at the end of the turn. */
   readonly #written = new Set<ClientConnection>();
   #turnAsked = false;
@@ -119,13 +143,12 @@ export class Server implements ConnectionOwner {
 
   /** All that an administrator may see of it, as it is now. */
   view(): ServerView {
-    const status = this.#status;
-    const serving = status.kind === 'serving' ? status : undefined;
+    const serving = this.#serving;
     const watches = this.#watches;
     return {
       config: this.#config,
       machine: this.#options.machine ?? UNKNOWN_MACHINE,
-      mode: serving?.peer.role,
+      mode: serving?.role,
       clientPort: this.#clientPort,
       now: this.#clock.now(),
       wallTime: this.#clock.wallTime(),
@@ -151,6 +174,10 @@ export class Server implements ConnectionOwner {
     };
   }
 
+  get #serving(): Serving | undefined {
+    return this.#status.kind === 'running' ? this.#status.serving : undefined;
+  }
+
   /** The replicated state, to look at. */
   get database(): Database {
     return this.#database;
@@ -170,16 +197,15 @@ export class Server implements ConnectionOwner {
         started(outcome);
         return;
       }
-      const { database, snapshots, recovered } = outcome;
+      const { database, recovered } = outcome;
       const tookMs = this.#clock.now() - start;
       this.metrics.summaries.dbinittime.record(tookMs);
       this.metrics.summaries.startup_txns_loaded.record(recovered.transactions);
       this.#database = database;
-      const upkeep = this.#serve(snapshots, started);
       // An empty folder has got its first snapshot, and nothing else was to be done.
-      if (recovered.snapshot === undefined && recovered.transactions === 0) upkeep.onSnapshotTaken(tookMs);
-      // What was replayed need not be replayed again.
-      if (recovered.transactions > 0) upkeep.takeSnapshot();
+      if (recovered.snapshot === undefined && recovered.transactions === 0) this.#firstSnapshotMs = tookMs;
+      this.#replayed = recovered.transactions;
+      this.#run(outcome, started);
     });
   }
 
@@ -200,51 +226,197 @@ export class Server implements ConnectionOwner {
     };
   }
 
-  #serve(snapshots: Snapshots, started: Started): Upkeep {
-    const { logDisk, random, hash } = this.#options;
-    const [config, clock, runLog, metrics] = [this.#config, this.#clock, this.#runLog, this.metrics];
-    const [database, connections, watches, statistics] = [
-      this.#database,
-      this.#connections,
-      this.#watches,
-      this.statistics,
-    ];
+  #run({ database, snapshots }: Opened, started: Started): void {
+    const { logDisk, snapshotDisk = logDisk, network } = this.#options;
+    const { serverId, ensemble: members, tickTimeMs, initLimit, syncLimit, frameBytesMax } = this.#config;
+    const self = toServerId(serverId);
+    const ensemble = members ?? Ensemble.of(self);
     const { lastZxid } = database;
-    const self = toServerId(config.serverId);
-    const peer = new QuorumPeer({ self, ensemble: new Ensemble([self]), lastZxid });
-    const log = new TxnLog({
-      disk: logDisk,
+    let epochs: SavedEpochs;
+    try {
+      epochs = readEpochs(snapshotDisk, lastZxid);
+    } catch (error) {
+      return this.#failToStart(error instanceof Error ? error : new Error(String(error)), started);
+    }
+    const peer = new QuorumPeer({ self, ensemble, lastZxid, epochs, timing: { tickTimeMs, initLimit, syncLimit } });
+    const log = this.#newLog(lastZxid);
+    const agreement = new Agreement({
+      ...{ self, ensemble, peer, network, log, frameBytesMax },
+      disk: snapshotDisk,
+      runLog: this.#runLog,
+      now: () => this.#clock.now(),
+      user: this,
+    });
+    const storage = { database, snapshots, log };
+    const listener = this.#listen(started);
+    this.#status = { kind: 'running', agreement, listener, storage, serving: undefined };
+    agreement.start((error) => {
+      if (error !== null) this.#failToStart(error, started);
+    });
+    this.#setAlarm();
+  }
+
+  #failToStart(error: Error, started: Started): void {
+    const status = this.#status;
+    this.#status = { kind: 'stopped' };
+    if (status.kind === 'running') {
+      status.serving?.pipeline.stop();
+      status.listener.close();
+      status.agreement.stop('the server does not start');
+      status.storage?.snapshots.close(() => undefined);
+    }
+    this.#clock.setAlarm(Number.POSITIVE_INFINITY, () => undefined);
+    started({ error });
+  }
+
+  #newLog(lastZxid: Zxid): TxnLog {
+    const { config, metrics } = { config: this.#config, metrics: this.metrics };
+    const log: TxnLog = new TxnLog({
+      disk: this.#options.logDisk,
       lastZxid,
       preallocateBytes: config.preallocateBytes,
       fileBytesMax: config.logFileBytesMax,
       forceSync: config.forceSync,
-      clock,
+      clock: this.#clock,
       syncWarningMs: config.syncWarningMs,
       onSyncTime: (ms) => metrics.summaries.fsynctime.record(ms),
       onSlowSync: (ms, fileBytes) => this.#onSlowSync(ms, fileBytes),
       onSynced: (zxid) => this.#guard(() => this.#onSynced(zxid)),
-      onFailure: (error) => this.#fail(error),
+      onFailure: (error) => this.onFailure(error),
     });
-    const ask: Ask = (type, sessionId, writeBody) => {
-      pipeline.ask(type, sessionId, writeBody);
-      this.#askForTurn();
-    };
-    const { superDigest } = config;
-    const answers = new Answers({ clock, runLog, hash, superDigest, statistics, metrics, database, watches });
-    const sessions = new ClientSessions({
-      ...{ config, clock, random, runLog, metrics, database, connections, answers, ask },
-      refusals: this.#refusals,
-    });
-    const upkeep = new Upkeep({ config, clock, random, metrics, database, log, snapshots, ask });
-    const watchNotifier = new WatchNotifier(watches, metrics);
-    const pipeline = new Pipeline({
-      ...{ config, clock, runLog, metrics, database, peer, log, sessions, answers, watchNotifier, upkeep },
-      connections,
+    return log;
+  }
+
+  // --- what agreement asks for --------------------------------------------------------------------------------------
+
+  onRoleChanged(role: Role | undefined, reason: string): void {
+    if (this.#status.kind !== 'running') return;
+    const { agreement, storage, serving } = this.#status;
+    if (role === undefined) {
+      serving?.pipeline.stop();
+      this.#status.serving = undefined;
+      this.#runLog.warn(`this server has no leader: ${reason}`);
+      this.#connections.close('the server has no leader');
+      return;
+    }
+    assert(storage !== undefined, 'ZAB-1: a server without a history has no role');
+    const { hash, random } = this.#options;
+    const { database, snapshots } = storage;
+    const { ensemble } = this.#config;
+    if (ensemble !== undefined) database.tree.setConfig(Buffer.from(ensemble.text), this.#clock.wallTime());
+    const next = new Serving({
+      ...{ role, hash, random, database, snapshots, agreement },
+      config: this.#config,
+      clock: this.#clock,
+      runLog: this.#runLog,
+      metrics: this.metrics,
+      statistics: this.statistics,
+      connections: this.#connections,
       connectionMemory: this.connectionMemory,
+      refusals: this.#refusals,
+      watches: this.#watches,
+      askForTurn: () => this.askForTurn(),
     });
-    const listener = this.#listen(started);
-    this.#status = { kind: 'serving', peer, log, snapshots, listener, sessions, pipeline, upkeep };
-    return upkeep;
+    this.#status.serving = next;
+    const { upkeep } = next;
+    if (role !== 'standalone') this.#runLog.info(`this server is ${role}: ${reason}`);
+    if (this.#firstSnapshotMs !== undefined) upkeep.onSnapshotTaken(this.#firstSnapshotMs);
+    this.#firstSnapshotMs = undefined;
+    // What was replayed need not be replayed again. Not before: what is not agreed on is no part of a snapshot.
+    if (this.#replayed > 0) upkeep.takeSnapshot();
+    this.#replayed = 0;
+    this.#setAlarm();
+  }
+
+  onDeliver(proposal: Proposal): void {
+    const serving = this.#serving;
+    if (serving !== undefined) return serving.pipeline.deliver(proposal);
+    // Nobody is served, and nobody is to be told.
+    this.#database.apply(txnCodec.read(new JuteReader(proposal.bytes)));
+  }
+
+  onAppended(bytes: number): void {
+    this.#serving?.upkeep.onAppended(bytes);
+  }
+
+  onSyncCompleted(id: number): void {
+    this.#serving?.onSyncCompleted(id);
+  }
+
+  onAsked(link: LinkId, request: ForwardedRequest): void {
+    this.#serving?.onAsked(link, request, { now: this.#clock.now(), skipAcl: this.#config.skipAcl });
+    this.askForTurn();
+  }
+
+  onTouched(sessions: readonly TouchedSession[]): void {
+    this.#serving?.onTouched(sessions, this.#clock.now());
+  }
+
+  isSessionValid(link: LinkId, sessionId: SessionId): boolean {
+    return this.#serving?.isSessionValid(link, sessionId, this.#clock.now()) ?? false;
+  }
+
+  onRevalidated(sessionId: SessionId, isValid: boolean): void {
+    this.#serving?.sessions.onRevalidated(sessionId, isValid);
+  }
+
+  takeTouched(): TouchedSession[] {
+    return this.#serving?.takeTouched() ?? [];
+  }
+
+  *snapshotSlices(): Generator<Uint8Array, void, void> {
+    yield* snapshotContents(this.#database, SENT_SLICE_BYTES);
+    const writer = new JuteWriter(64);
+    writer.writeString(SNAPSHOT_SIGNATURE);
+    yield writer.take();
+  }
+
+  truncate(after: Zxid, done: (log: TxnLog) => void): void {
+    this.#runLog.warn(`the history is cut behind zxid ${toHex(after)}: the leader does not have what follows`);
+    this.#changeHistory((changed) => truncateHistory(this.#folders, after, changed), after, done);
+  }
+
+  receiveSnapshot(zxid: Zxid): ReceivedSnapshot | undefined {
+    this.#runLog.info(`the leader sends a snapshot at zxid ${toHex(zxid)}`);
+    try {
+      return new ReceivedSnapshot(this.#folders, zxid);
+    } catch (error) {
+      this.#runLog.error(`it can't be taken in: ${error instanceof Error ? error.message : String(error)}`);
+      return undefined;
+    }
+  }
+
+  installSnapshot(snapshot: ReceivedSnapshot, zxid: Zxid, done: (log: TxnLog | undefined) => void): void {
+    this.#changeHistory((changed) => snapshot.install(changed), zxid, done);
+  }
+
+  get #folders(): { readonly logDisk: Disk; readonly snapshotDisk: Disk } {
+    const { logDisk, snapshotDisk = logDisk } = this.#options;
+    return { logDisk, snapshotDisk };
+  }
+
+  /** Closes the files, has them changed, and recovers from them: the history must end at `zxid` then. */
+  #changeHistory(change: (changed: Done) => void, zxid: Zxid, done: (log: TxnLog) => void): void {
+    if (this.#status.kind !== 'running' || this.#status.storage === undefined) return;
+    const { log, snapshots } = this.#status.storage;
+    this.#status.storage = undefined;
+    const reopened = (outcome: Opened | { readonly error: Error }): void => {
+      if (this.#status.kind !== 'running') return;
+      if ('error' in outcome) return this.onFailure(outcome.error);
+      const { database } = outcome;
+      if (database.lastZxid !== zxid)
+        return this.onFailure(notReached(this.#folders.logDisk.name, zxid, database.lastZxid));
+      this.#database = database;
+      const storage = { database, snapshots: outcome.snapshots, log: this.#newLog(zxid) };
+      this.#status.storage = storage;
+      done(storage.log);
+    };
+    const changed: Done = (error) =>
+      error === null ? openStorage(this.#openingOptions(), reopened) : this.onFailure(error);
+    log.close((error) => {
+      if (error !== null) return;
+      snapshots.close(() => change(changed));
+    });
   }
 
   #listen(started: Started): Closeable {
@@ -258,10 +430,7 @@ export class Server implements ConnectionOwner {
           this.#setAlarm();
           started({ address });
         },
-        onFailure: (error) => {
-          this.#status = { kind: 'stopped' };
-          started({ error });
-        },
+        onFailure: (error) => this.#failToStart(error, started),
         onStream: (stream) => this.#onStream(stream),
       },
     );
@@ -271,37 +440,42 @@ export class Server implements ConnectionOwner {
   close(closed: (error: Error | null) => void): void {
     const status = this.#status;
     this.#status = { kind: 'stopped' };
-    if (status.kind !== 'serving') {
+    if (status.kind !== 'running') {
       closed(null);
       return;
     }
-    status.pipeline.stop();
+    status.serving?.pipeline.stop();
     status.listener.close();
+    status.agreement.stop('the server stops');
     this.#connections.close('the server stops');
     this.#clock.setAlarm(Number.POSITIVE_INFINITY, () => undefined);
-    status.log.close((error) => status.snapshots.close(() => closed(error)));
+    const { storage } = status;
+    if (storage === undefined) closed(null);
+    else storage.log.close((error) => storage.snapshots.close(() => closed(error)));
   }
 
   /** A broken invariant stops the server: worse to answer wrongly than not at all. */
   #guard(run: () => void): void {
-    if (this.#status.kind !== 'serving') return;
+    if (this.#status.kind !== 'running') return;
     try {
       run();
     } catch (error) {
-      this.#fail(error instanceof Error ? error : new Error(String(error)));
+      this.onFailure(error instanceof Error ? error : new Error(String(error)));
     }
   }
 
-  #fail(error: Error): void {
+  /** The server can't go on. */
+  onFailure(error: Error): void {
     const status = this.#status;
     if (status.kind === 'stopped') return;
     this.#status = { kind: 'stopped' };
     this.metrics.counters.unrecoverable_error_count++;
     this.#runLog.error(`this server stops: ${error.message}`);
-    if (status.kind === 'serving') {
-      status.pipeline.stop();
+    if (status.kind === 'running') {
+      status.serving?.pipeline.stop();
       status.listener.close();
-      status.snapshots.close(() => undefined);
+      status.agreement.stop('the server has failed');
+      status.storage?.snapshots.close(() => undefined);
     }
     this.#connections.close('the server has failed');
     this.#options.onFailure(error);
@@ -310,7 +484,7 @@ export class Server implements ConnectionOwner {
   // --- what arrives -------------------------------------------------------------------------------------------------
 
   #onStream(stream: Stream): ClientConnection | undefined {
-    if (this.#status.kind !== 'serving') return undefined;
+    if (this.#status.kind !== 'running') return undefined;
     const now = this.#clock.now();
     const tooMany = this.#connections.tooMany(stream.remote.host);
     if (tooMany !== undefined) {
@@ -334,24 +508,24 @@ export class Server implements ConnectionOwner {
 
   onConnectRequest(connection: ClientConnection, request: ConnectRequest): void {
     this.#countReceived(connection);
-    if (this.#status.kind === 'serving') this.#status.sessions.onConnectRequest(connection, request);
+    const serving = this.#serving;
+    if (serving === undefined) connection.close('this server has no leader');
+    else serving.sessions.onConnectRequest(connection, request);
   }
 
   onRequest(request: ClientRequest<ClientConnection>): void {
     this.#countReceived(request.origin);
-    if (this.#status.kind !== 'serving') return;
-    this.#status.pipeline.add(request);
-    this.#askForTurn();
+    this.#serving?.pipeline.add(request);
+    this.askForTurn();
   }
 
   onResumed(requests: readonly ClientRequest<ClientConnection>[]): void {
-    if (this.#status.kind !== 'serving') return;
-    for (const request of requests) this.#status.pipeline.add(request);
-    this.#askForTurn();
+    for (const request of requests) this.#serving?.pipeline.add(request);
+    this.askForTurn();
   }
 
   get isOverloaded(): boolean {
-    return this.#status.kind === 'serving' && this.#status.pipeline.isOverloaded;
+    return this.#serving?.pipeline.isOverloaded ?? false;
   }
 
   onFourLetterWord(connection: ClientConnection, word: FourLetterWord): void {
@@ -370,7 +544,7 @@ export class Server implements ConnectionOwner {
     this.statistics.packetsSent++;
     connection.statistics.packetsSent++;
     this.#written.add(connection);
-    this.#askForTurn();
+    this.askForTurn();
   }
 
   onClosed(connection: ClientConnection, sessionId: SessionId, reason: string): void {
@@ -382,7 +556,7 @@ export class Server implements ConnectionOwner {
 
   // --- turns --------------------------------------------------------------------------------------------------------
 
-  #askForTurn(): void {
+  askForTurn(): void {
     if (this.#turnAsked) return;
     this.#turnAsked = true;
     this.#clock.soon(() => this.#guard(() => this.#turn()));
@@ -390,21 +564,21 @@ export class Server implements ConnectionOwner {
 
   #turn(): void {
     this.#turnAsked = false;
-    if (this.#status.kind !== 'serving') return;
-    const { pipeline, log } = this.#status;
-    pipeline.turn();
-    log.flush();
+    if (this.#status.kind !== 'running') return;
+    this.#status.serving?.pipeline.turn();
+    this.#status.agreement.flush();
     this.#flush();
     this.#setAlarm();
   }
 
   #onSynced(zxid: Zxid): void {
-    if (this.#status.kind !== 'serving') return;
-    const { pipeline } = this.#status;
-    pipeline.onSynced(zxid);
+    if (this.#status.kind !== 'running') return;
+    const { agreement, serving } = this.#status;
+    agreement.step({ kind: 'synced', zxid });
+    agreement.flush();
     this.#flush();
     // What the throttle kept back may have its turn now.
-    if (pipeline.hasInbox) this.#askForTurn();
+    if (serving?.pipeline.hasInbox) this.askForTurn();
   }
 
   #onSlowSync(ms: Millis, fileBytes: number): void {
@@ -424,21 +598,24 @@ export class Server implements ConnectionOwner {
   }
 
   #setAlarm(): void {
-    if (this.#status.kind !== 'serving') return;
-    const { sessions, upkeep } = this.#status;
-    const at = Math.min(sessions.nextDeadline(), upkeep.nextDeadline());
+    if (this.#status.kind !== 'running') return;
+    const { agreement, serving } = this.#status;
+    const ofServing = serving && Math.min(serving.sessions.nextDeadline(), serving.upkeep.nextDeadline());
+    const at = Math.min(agreement.nextDeadline(), ofServing ?? this.#connections.nextDeadline());
     if (at >= this.#alarmAt) return;
     this.#alarmAt = at;
     this.#clock.setAlarm(at, () => this.#guard(() => this.#wake()));
   }
 
   #wake(): void {
-    if (this.#status.kind !== 'serving') return;
-    const { sessions, upkeep } = this.#status;
+    if (this.#status.kind !== 'running') return;
+    const { agreement, serving } = this.#status;
     const now = this.#clock.now();
     this.#alarmAt = Number.POSITIVE_INFINITY;
-    sessions.wake(now);
-    upkeep.wake(now);
+    agreement.wake(now);
+    serving?.sessions.wake(now);
+    serving?.upkeep.wake(now);
+    this.askForTurn();
     this.#setAlarm();
   }
 
@@ -447,9 +624,12 @@ export class Server implements ConnectionOwner {
    * @returns false if there is no such session, or its end is under way
    */
   expireSession(sessionId: SessionId): boolean {
-    return this.#status.kind === 'serving' && this.#status.sessions.expire(sessionId);
+    return this.#serving?.sessions.expire(sessionId) ?? false;
   }
 }
+
+/** A snapshot is sent in pieces of this size. */
+const SENT_SLICE_BYTES = 128 * 1024;
 
 /** For a server whose machine nobody asks about. */
 const UNKNOWN_MACHINE: Machine = {

@@ -7,7 +7,6 @@ import type { Clock, Millis, Random } from './ports.ts';
 import type { Ask } from './request/request.ts';
 import { SnapshotSchedule } from './storage/snapshot-schedule.ts';
 import type { Snapshots } from './storage/snapshots.ts';
-import type { TxnLog } from './storage/txn-log.ts';
 import { dueForRemoval } from './tree/expiring-znodes.ts';
 
 export interface UpkeepOptions {
@@ -16,9 +15,10 @@ export interface UpkeepOptions {
   readonly random: Random;
   readonly metrics: ServerMetrics;
   readonly database: Database;
-  readonly log: TxnLog;
+  readonly rollLog: () => void;
   readonly snapshots: Snapshots;
-  readonly ask: Ask;
+  /** Undefined for a learner: what is to be deleted the leader sees to. */
+  readonly ask: Ask | undefined;
 }
 
 /**
@@ -59,7 +59,7 @@ export class Upkeep {
   /** A transaction of so many bytes is in the log. */
   onAppended(bytes: number): void {
     if (!this.#schedule.isDueAfter(bytes)) return;
-    this.#options.log.roll();
+    this.#options.rollLog();
     this.takeSnapshot();
   }
 
@@ -94,6 +94,7 @@ export class Upkeep {
     const { config, clock, database, ask } = this.#options;
     const { containerCheckIntervalMs, containersPerMinuteMax, containerNeverUsedMsMax } = config;
     this.#nextContainerCheck = now + containerCheckIntervalMs;
+    if (ask === undefined) return;
     const due = dueForRemoval(database.tree, {
       now: clock.wallTime(),
       max: Math.ceil((containersPerMinuteMax * containerCheckIntervalMs) / 60_000),

@@ -12,6 +12,9 @@ describe('parseZooCfg', () => {
     const { config, warnings } = parse(MINIMAL);
     expect(config).toEqual({
       serverId: 1,
+      ensemble: undefined,
+      initLimit: 10,
+      syncLimit: 5,
       dataDir: '/data',
       dataLogDir: '/data',
       clientPort: 2181,
@@ -277,14 +280,72 @@ describe('parseZooCfg', () => {
   });
 
   test.each([
-    'server.1=localhost:2888:3888',
-    'group.1=1:2:3',
-    'weight.1=1',
-    'dynamicConfigFile=/conf/zoo.cfg.dynamic',
-    'standaloneEnabled=false',
-    'peerType=observer',
-  ])('refuses %s: it never starts alone what should be a member', (line) => {
-    expect(() => configOf(line)).toThrow(`zoo.cfg:3: ${line.slice(0, line.indexOf('='))}: ensembles are not there yet`);
+    ['group.1=1:2:3', 'groups and weights'],
+    ['weight.1=1', 'groups and weights'],
+    ['dynamicConfigFile=/conf/zoo.cfg.dynamic', 'the members stand in zoo.cfg'],
+    ['standaloneEnabled=false', 'no server lines'],
+    ['peerType=observer', 'nobody to observe'],
+  ])('refuses %s: it never starts alone what should be a member', (line, why) => {
+    expect(() => configOf(line)).toThrow(ConfigError);
+    expect(() => configOf(line)).toThrow(why);
+  });
+
+  test('runs one server alone that stands in the list by itself, as the original does', () => {
+    expect(configOf('server.1=localhost:2888:3888').ensemble).toBeUndefined();
+  });
+
+  describe('of an ensemble', () => {
+    const SERVERS =
+      'server.1=zk1:2888:3888\nserver.2=[::1]:2888:3888:participant;2182\nserver.3=zk3:2888:3888:observer;0.0.0.0:2183';
+    const member = (lines: string, myid = '2') =>
+      parseZooCfg(`${MINIMAL}${lines}`, { file: 'zoo.cfg', readMyid: () => `${myid}\n` }).config;
+
+    test('reads members, limits and its own number', () => {
+      const { ensemble, serverId, initLimit, syncLimit } = member(`${SERVERS}\ninitLimit=7\nsyncLimit=3`);
+      expect({ serverId, initLimit, syncLimit }).toEqual({ serverId: 2, initLimit: 7, syncLimit: 3 });
+      expect(ensemble?.voters).toEqual([1, 2]);
+      expect(ensemble?.text.split('\n')).toEqual([
+        'server.1=zk1:2888:3888:participant',
+        'server.2=[::1]:2888:3888:participant;0.0.0.0:2182',
+        'server.3=zk3:2888:3888:observer;0.0.0.0:2183',
+        'version=0',
+      ]);
+    });
+
+    test('takes the client port of its own line where there is no other', () => {
+      const options = { file: 'zoo.cfg', readMyid: () => '3' };
+      const { clientPort, clientPortAddress } = parseZooCfg(`dataDir=/data\n${SERVERS}`, options).config;
+      expect({ clientPort, clientPortAddress }).toEqual({ clientPort: 2183, clientPortAddress: '0.0.0.0' });
+    });
+
+    test('counts by groups and weights', () => {
+      const { ensemble } = member(`${SERVERS.replace(':observer', '')}\ngroup.1=1:2\ngroup.2=3\nweight.1=0`);
+      expect(ensemble?.hasQuorum((id) => id === 2 || id === 3)).toBe(true);
+      expect(ensemble?.hasQuorum((id) => id === 1 || id === 3)).toBe(false);
+    });
+
+    test.each([
+      ['server.1=zk1:2888:3888\nserver.01=zk2:2888:3888', 'zoo.cfg:4: server 1 stands here twice'],
+      ['server.1=zk1:2888', 'zoo.cfg:3: "zk1:2888" is not host:port:port'],
+      ['server.x=zk1:2888:3888', 'zoo.cfg:3: the number behind the dot'],
+      ['server.1=zk1:2888:3888|zk1b:2888:3888', 'several addresses'],
+      ['server.1=zk1:2888:38888888', 'is not a port'],
+      ['server.1=zk1:2888:3888:observer\nserver.2=zk2:2888:3888:observer', 'nobody votes'],
+      [`${SERVERS}\ngroup.1=1`, 'server 2 votes and is in no group'],
+      [`${SERVERS}\ngroup.1=1:2\ngroup.2=2`, 'in another group already'],
+      [`${SERVERS}\npeerType=observer`, 'peerType is observer, and server.2 is participant'],
+    ])('refuses %j', (lines, why) => {
+      expect(() => member(lines)).toThrow(ConfigError);
+      expect(() => member(lines)).toThrow(why);
+    });
+
+    test.each([
+      ['', '"" is not the number of a server'],
+      ['two', '"two" is not the number of a server'],
+      ['9', 'zoo.cfg has no server.9'],
+    ])('refuses the number %j', (myid, why) => {
+      expect(() => member(SERVERS, myid)).toThrow(why);
+    });
   });
 
   test.each(['secureClientPort=2281', 'sessionRequireClientSASLAuth=true', 'enforce.auth.enabled=true'])(

@@ -1,3 +1,4 @@
+import { toServerId } from 'zookeeper-protocol-ts';
 import {
   ADMIN_SERVER_DEFAULTS,
   type AdminServerConfig,
@@ -10,6 +11,8 @@ import {
 } from './config.ts';
 import { PropertySyntaxError, readProperties } from './config-properties.ts';
 import { verdictOn } from './config-unsupported.ts';
+import type { Ensemble, Member } from './ensemble.ts';
+import { EnsembleLineError, EnsembleLines } from './ensemble-lines.ts';
 import type { Millis } from './ports.ts';
 import {
   CONNECTION_THROTTLE_DEFAULTS,
@@ -29,6 +32,8 @@ export interface ZooCfgOptions {
   readonly file: string;
   /** Java system properties by name (`-Dname=value`), as in {@link propertiesOfJvmFlags}. zoo.cfg goes before them. */
   readonly properties?: ReadonlyMap<string, string>;
+  /** What stands in the file `myid` of the data folder: asked for only when there is an ensemble. */
+  readonly readMyid?: (dataDir: string) => string;
 }
 
 export interface ParsedZooCfg {
@@ -43,13 +48,16 @@ export interface ParsedZooCfg {
  * Reads a zoo.cfg and the system properties beside it.
  * @throws ConfigError for what is malformed or missing, and for settings that would be dangerous to ignore
  */
-export function parseZooCfg(text: string, { file, properties = new Map() }: ZooCfgOptions): ParsedZooCfg {
+export function parseZooCfg(text: string, options: ZooCfgOptions): ParsedZooCfg {
+  const { file, properties = new Map() } = options;
+  const lines = new EnsembleLines();
   const draft: Draft = {};
   const warnings: string[] = [];
   const places = new Map<string, string>();
   const systemProperties = new Map<string, string>();
   const take = (setting: Setting): void => {
     places.set(setting.key, setting.place);
+    if (!setting.isSystemProperty && inPlace(setting.place, () => lines.take(setting.key, setting.value))) return;
     if (setting.isSystemProperty || !ZOO_CFG_KEYS.has(setting.key)) {
       systemProperties.set(UNPREFIXED.test(setting.key) ? setting.key : PREFIX + setting.key, setting.value);
     }
@@ -65,9 +73,22 @@ export function parseZooCfg(text: string, { file, properties = new Map() }: ZooC
     take({ key: withoutPrefix(key), value, place: `${file}:${line}`, isSystemProperty: false });
   }
 
-  const { dataDir, clientPort, adminEnabled, adminServer, usesPrometheus, prometheusServer, ...others } = draft;
+  const {
+    dataDir,
+    standaloneEnabled = true,
+    peerType: type,
+    adminEnabled,
+    adminServer,
+    usesPrometheus,
+    prometheusServer,
+    ...others
+  } = draft;
   const { requestThrottleEnabled, throttle, weights, weightsEnabled, ...rest } = others;
   if (dataDir === undefined) throw new ConfigError(`${file}: dataDir is not set`);
+  const ensemble = inPlace(file, () => lines.complete({ standaloneEnabled }));
+  if (ensemble === undefined) requireAlone({ standaloneEnabled, type }, places);
+  const self = ensemble === undefined ? undefined : selfIn(ensemble, { ...options, dataDir, type });
+  const { clientPort = self?.clientAddress?.port, clientPortAddress = self?.clientAddress?.host } = rest;
   if (clientPort === undefined) throw new ConfigError(`${file}: clientPort is not set`);
   try {
     const config = completeConfig({
@@ -80,6 +101,8 @@ export function parseZooCfg(text: string, { file, properties = new Map() }: ZooC
       },
       dataDir,
       clientPort,
+      ...(clientPortAddress === undefined ? {} : { clientPortAddress }),
+      ...(self === undefined ? {} : { ensemble, serverId: self.id }),
       admin: adminEnabled === false ? undefined : { ...ADMIN_SERVER_DEFAULTS, ...adminServer },
       prometheus: usesPrometheus === true ? { ...PROMETHEUS_DEFAULTS, ...prometheusServer } : undefined,
       initialConfiguration: text,
@@ -90,6 +113,54 @@ export function parseZooCfg(text: string, { file, properties = new Map() }: ZooC
     if (!(error instanceof ConfigError)) throw error;
     throw new ConfigError(`${file}: ${error.message}`, { cause: error });
   }
+}
+
+/** What is thrown about a line of an ensemble is told with its place. */
+function inPlace<T>(place: string, run: () => T): T {
+  try {
+    return run();
+  } catch (error) {
+    if (!(error instanceof EnsembleLineError)) throw error;
+    throw new ConfigError(`${place}: ${error.message}`, { cause: error });
+  }
+}
+
+/** It never starts alone what should be a member. */
+function requireAlone(
+  { standaloneEnabled, type }: { readonly standaloneEnabled: boolean; readonly type: Member['type'] | undefined },
+  places: ReadonlyMap<string, string>,
+): void {
+  if (!standaloneEnabled)
+    throw new ConfigError(`${places.get('standaloneEnabled')}: standaloneEnabled: there are no server lines`);
+  if (type === 'observer') throw new ConfigError(`${places.get('peerType')}: peerType: there is nobody to observe`);
+}
+
+/** Which of the members this server is. */
+function selfIn(
+  ensemble: Ensemble,
+  {
+    file,
+    readMyid,
+    dataDir,
+    type,
+  }: ZooCfgOptions & { readonly dataDir: string; readonly type: Member['type'] | undefined },
+): Member {
+  const text = readMyid?.(dataDir).trim() ?? '';
+  if (!/^\d{1,9}$/.test(text)) throw new ConfigError(`${dataDir}/myid: "${text}" is not the number of a server`);
+  const member = ensemble.member(toServerId(Number(text)));
+  if (member === undefined) throw new ConfigError(`${dataDir}/myid: ${file} has no server.${text}`);
+  if (type !== undefined && type !== member.type) {
+    throw new ConfigError(`${file}: peerType is ${type}, and server.${text} is ${member.type}`);
+  }
+  return member;
+}
+
+function peerType(setting: Setting): Member['type'] {
+  const value = setting.value.toLowerCase();
+  if (value !== 'participant' && value !== 'observer') {
+    throw badSetting(setting, `"${setting.value}" is neither participant nor observer`);
+  }
+  return value;
 }
 
 /** The system properties in a line of JVM flags: each `-Dname=value`, of which the value may be quoted. */
@@ -108,6 +179,8 @@ type Draft = { -readonly [Key in keyof ServerConfig]?: ServerConfig[Key] } & {
   adminServer?: Partial<AdminServerConfig>;
   usesPrometheus?: boolean;
   prometheusServer?: Partial<PrometheusConfig>;
+  standaloneEnabled?: boolean;
+  peerType?: Member['type'];
   /** False: the request throttle is off, whatever else is said of it (`request_throttle`). */
   requestThrottleEnabled?: boolean;
   throttle?: Partial<ConnectionThrottleLimits>;
@@ -140,9 +213,11 @@ const ZOO_CFG_KEYS: ReadonlyMap<string, Known> = new Map<string, Known>([
   ['metricsProvider.httpHost', (setting, draft) => setPrometheus(draft, { host: withoutBrackets(text(setting)) })],
   ['metricsProvider.httpPort', (setting, draft) => setPrometheus(draft, { port: integer(setting, 0, 65_535) })],
   ['metricsProvider.exportJvmInfo', (setting, draft) => setPrometheus(draft, { withProcess: boolean(setting) })],
-  // Of an ensemble; a server alone has no use for them, here as in the original, whose sample configuration sets them.
-  ['initLimit', (setting) => integer(setting, 0)],
-  ['syncLimit', (setting) => integer(setting, 0)],
+  // A server alone has no use for them, here as in the original, whose sample configuration sets them.
+  ['initLimit', (setting, draft) => (draft.initLimit = integer(setting, 1))],
+  ['syncLimit', (setting, draft) => (draft.syncLimit = integer(setting, 1))],
+  ['standaloneEnabled', (setting, draft) => (draft.standaloneEnabled = boolean(setting))],
+  ['peerType', (setting, draft) => (draft.peerType = peerType(setting))],
   // The original raises what is less to 3.
   [
     'autopurge.snapRetainCount',

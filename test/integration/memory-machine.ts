@@ -60,6 +60,7 @@ export class MemoryMachine {
         this.#tasks.push(() => handler.onListening(address));
         return { close: () => undefined };
       },
+      dial: (_address, handler) => void this.#tasks.push(() => handler.onFailure(new Error('there is nobody'))),
     };
     let seed = 1;
     const random: Random = {

@@ -5,7 +5,7 @@
  */
 
 import type { Connection, ConnectionHandler, HostAddress, Transport } from 'zookeeper-client-ts';
-import type { Address, Closeable, ListenHandler, Network, StreamHandler } from 'zookeeper-server-ts';
+import type { Address, Closeable, DialHandler, ListenHandler, Network, StreamHandler } from 'zookeeper-server-ts';
 import { type EventOwner, type EventQueue, type QueuedEvent, Source } from './event-queue.ts';
 import { LINK_OPTIONS_DEFAULT, Link, type LinkOptions } from './link.ts';
 import { Draws, wordOf } from './random.ts';
@@ -20,6 +20,8 @@ const RESOLVE_US = 100;
 const SYN_RETRY_US = 1_000_000;
 /** Linux gives up connecting after six retries, about two minutes. */
 const CONNECT_TIMEOUT_US = 127_000_000;
+/** What the server's own network waits for a connection. */
+const DIAL_TIMEOUT_US = 5_000_000;
 /** A machine that is back answers old connections when the peer sends again, which it does ever more rarely. */
 const RETRANSMISSION_US_MAX = 10_000_000;
 
@@ -56,13 +58,22 @@ interface Listener {
   closed: boolean;
 }
 
+/** What somebody wants a connection for. */
+interface Opening {
+  readonly to: HostAddress;
+  readonly onOpen: () => void;
+  readonly streamHandler: StreamHandler;
+  readonly tellsDrain: boolean;
+  readonly giveUpUs: number;
+}
+
 /** A connection being made. */
 interface Attempt {
   readonly client: StreamEnd;
   readonly machine: Machine;
   readonly port: number;
   readonly to: HostAddress;
-  readonly handler: ConnectionHandler;
+  readonly onOpen: () => void;
   readonly streamHandler: StreamHandler;
   readonly giveUp: QueuedEvent;
 }
@@ -88,6 +99,7 @@ export class SimulatedNetwork {
     return {
       listen: (address, handler) => this.#listen(machine, owner, address, handler),
       connect: (address, handler) => this.#connect(machine, owner, address, handler),
+      dial: (address, handler) => this.#dial(machine, owner, address, handler),
     };
   }
 
@@ -258,30 +270,67 @@ export class SimulatedNetwork {
 
   // --- connecting
 
+  /** For the client's port: the stream is written to before it is open, and its user hears no more of it once it is closed. */
   #connect(machine: Machine, owner: EventOwner, to: HostAddress, handler: ConnectionHandler): Connection {
+    const streamHandler: StreamHandler = {
+      onBytes: (bytes) => handler.onBytes(bytes),
+      onDrain: () => {},
+      onClose: (error) => handler.onClose(error),
+    };
+    const opening = {
+      to,
+      onOpen: () => handler.onOpen(),
+      streamHandler,
+      tellsDrain: false,
+      giveUpUs: CONNECT_TIMEOUT_US,
+    };
+    const client = this.#open(machine, owner, opening);
+    return { write: (bytes) => client.write(bytes), close: () => client.abandon() };
+  }
+
+  /** For the server's port. */
+  #dial(machine: Machine, owner: EventOwner, to: Address, handler: DialHandler): void {
+    let state: { readonly handler: StreamHandler | undefined } | undefined;
+    const streamHandler: StreamHandler = {
+      onBytes: (bytes) => state?.handler?.onBytes(bytes),
+      onDrain: () => state?.handler?.onDrain(),
+      onClose: (error) => {
+        if (state === undefined)
+          handler.onFailure(error ?? new SystemError('ECONNRESET', `connect ${to.host}:${to.port}`));
+        else state.handler?.onClose(error);
+      },
+    };
+    const onOpen = () => {
+      state = { handler: handler.onOpened(client) };
+    };
+    const client = this.#open(machine, owner, {
+      to,
+      onOpen,
+      streamHandler,
+      tellsDrain: true,
+      giveUpUs: DIAL_TIMEOUT_US,
+    });
+  }
+
+  #open(machine: Machine, owner: EventOwner, { to, onOpen, streamHandler, tellsDrain, giveUpUs }: Opening): StreamEnd {
     // The target is looked up now, and reached when the look-up has taken its time.
     const target = to.host === 'localhost' || to.host === '127.0.0.1' ? machine.name : this.#names.get(to.host);
     const port = this.#freePort(machine);
     const client = this.#addEnd(machine, target ?? machine.name, owner, {
       name: `${machine.name}#${machine.connections++}`,
       remote: { host: this.#machines.get(target ?? '')?.address ?? to.host, port: to.port },
-      tellsDrain: false,
+      tellsDrain,
     });
-    const streamHandler: StreamHandler = {
-      onBytes: (bytes) => handler.onBytes(bytes),
-      onDrain: () => {},
-      onClose: (error) => handler.onClose(error),
-    };
-    const giveUp = this.#after(CONNECT_TIMEOUT_US, 'connect-timeout', () => {
+    const giveUp = this.#after(giveUpUs, 'connect-timeout', () => {
       client.fail(new SystemError('ETIMEDOUT', `connect ${to.host}:${to.port}`), streamHandler);
     });
-    const attempt: Attempt = { client, machine, port, to, handler, streamHandler, giveUp };
+    const attempt: Attempt = { client, machine, port, to, onOpen, streamHandler, giveUp };
     this.#after(RESOLVE_US, 'resolved', () => {
       const found = target === undefined ? undefined : this.#machines.get(target);
       if (found === undefined) this.#fail(attempt, /^[\d.]+$/.test(to.host) ? 'EHOSTUNREACH' : 'ENOTFOUND');
       else this.#sendSyn(attempt, found);
     });
-    return { write: (bytes) => client.write(bytes), close: () => client.abandon() };
+    return client;
   }
 
   #sendSyn(attempt: Attempt, target: Machine): void {
@@ -310,7 +359,7 @@ export class SimulatedNetwork {
     this.#accept(listener, server);
     answer(() => {
       attempt.giveUp.cancelled = true;
-      client.opened(() => attempt.handler.onOpen(), attempt.streamHandler);
+      client.opened(attempt.onOpen, attempt.streamHandler);
     });
   }
 

@@ -4,6 +4,8 @@ import { systemHash } from '../../server/src/node/system-hash.ts';
 import type { Process } from './process.ts';
 
 export interface StartServerOptions {
+  /** Its number in an ensemble. */
+  readonly myid?: number;
   /** Lines of zoo.cfg; `dataDir` and `clientPort=2181` are there already. */
   readonly zooCfg?: readonly string[];
   /** A log file of the size of its contents shows more of what a disk can do to it. Default 0. */
@@ -14,14 +16,14 @@ export interface StartServerOptions {
 
 /** Starts a server, which listens after some running of the world; what goes wrong is thrown out of the world. */
 export const startServer = (process: Process, options: StartServerOptions = {}): Server => {
-  const { zooCfg = [], preAllocSizeKiB = 0 } = options;
+  const { zooCfg = [], preAllocSizeKiB = 0, myid = 0 } = options;
   const fail = (error: Error): never => {
     throw new Error(`${process.name} failed`, { cause: error });
   };
   const text = ['dataDir=/data', 'clientPort=2181', ...zooCfg].join('\n');
   const properties = new Map([['zookeeper.preAllocSize', String(preAllocSizeKiB)]]);
   const server = new Server({
-    config: parseZooCfg(text, { file: 'zoo.cfg', properties }).config,
+    config: parseZooCfg(text, { file: 'zoo.cfg', properties, readMyid: () => String(myid) }).config,
     clock: process.clock,
     network: process.network,
     logDisk: process.disk('version-2'),

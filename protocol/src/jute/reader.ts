@@ -92,6 +92,11 @@ export class JuteReader {
     return elements;
   }
 
+  /** What is left, which stays unread. */
+  peekRemaining(): Buffer {
+    return this.#bytes.subarray(this.#offset);
+  }
+
   readRemaining(): Buffer {
     return this.#bytes.subarray(this.#advance(this.remaining, 'rest'));
   }

@@ -1,6 +1,6 @@
 import * as net from 'node:net';
 import { ALL_ADDRESSES } from '../config.ts';
-import type { Address, Closeable, ListenHandler, Network, Stream, StreamHandler } from '../ports.ts';
+import type { Address, Closeable, DialHandler, ListenHandler, Network, Stream, StreamHandler } from '../ports.ts';
 
 export interface TcpNetworkOptions {
   /** Connections that the system keeps until they are accepted (`clientPortListenBacklog`). Default, and -1: Node's. */
@@ -48,14 +48,32 @@ export class TcpNetwork implements Network {
       },
     };
   }
+
+  dial(address: Address, handler: DialHandler): void {
+    const socket = net.connect({ host: address.host, port: address.port, noDelay: true, keepAlive: true });
+    const timer = setTimeout(() => socket.destroy(new Error(`no answer within ${DIAL_MS_MAX} ms`)), DIAL_MS_MAX);
+    const onFailure = (error: Error): void => {
+      clearTimeout(timer);
+      handler.onFailure(error);
+    };
+    socket.once('error', onFailure);
+    socket.once('connect', () => {
+      clearTimeout(timer);
+      socket.off('error', onFailure);
+      accept(socket, { onStream: (stream) => handler.onOpened(stream) });
+    });
+  }
 }
+
+/** The original's `cnxTimeout`. */
+const DIAL_MS_MAX = 5000;
 
 function boundAddress(server: net.Server, asked: Address): Address {
   const bound = server.address();
   return bound !== null && typeof bound === 'object' ? { host: bound.address, port: bound.port } : asked;
 }
 
-function accept(socket: net.Socket, handler: ListenHandler): void {
+function accept(socket: net.Socket, handler: Pick<ListenHandler, 'onStream'>): void {
   // Without an address the client has gone already.
   if (socket.remoteAddress === undefined || socket.remotePort === undefined) {
     socket.destroy();

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ConfigError } from '../config.ts';
@@ -13,7 +14,17 @@ export async function readZooCfg(file: string): Promise<ParsedZooCfg> {
     throw new ConfigError(`${file}: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
   }
   const flags = `${process.env.SERVER_JVMFLAGS ?? ''} ${process.env.JVMFLAGS ?? ''}`;
-  return parseZooCfg(text, { file, properties: propertiesOfJvmFlags(flags) });
+  return parseZooCfg(text, { file, properties: propertiesOfJvmFlags(flags), readMyid });
+}
+
+function readMyid(dataDir: string): string {
+  try {
+    return readFileSync(join(dataDir, 'myid'), 'utf8');
+  } catch (cause) {
+    throw new ConfigError(`${join(dataDir, 'myid')}: ${cause instanceof Error ? cause.message : String(cause)}`, {
+      cause,
+    });
+  }
 }
 
 /** In the data folder, or where ZOOPIDFILE says. */

@@ -21,8 +21,5 @@ export interface Request<O extends Origin = Origin> {
 /** One that a client asked for, over a connection. */
 export type ClientRequest<O extends Origin> = Request<O> & { readonly origin: O };
 
-export const isFromClient = <O extends Origin>(request: Request<O>): request is ClientRequest<O> =>
-  request.origin !== undefined;
-
 /** Asks for something in the server's own name; it has its turn behind what arrived before. */
 export type Ask = (type: OpCode, sessionId: SessionId, writeBody?: (writer: JuteWriter) => void) => void;

@@ -1,6 +1,7 @@
 import type { SessionId } from 'zookeeper-protocol-ts';
 import { assert } from '../invariant.ts';
 import type { Millis } from '../ports.ts';
+import type { SessionClock } from './session-clock.ts';
 
 /**
  * When sessions expire (the original's `SessionTrackerImpl` and `ExpiryQueue`). Kept by the leader: only it may decide that a
@@ -12,7 +13,7 @@ import type { Millis } from '../ports.ts';
  * What must hold: a session is in exactly one bucket until it is closing, and in none from then on (SES-3); a tracker that
  * was itself held up doesn't take sessions for silent whose pings it couldn't read (SES-4).
  */
-export class SessionTracker {
+export class SessionTracker implements SessionClock {
   readonly #tickMs: Millis;
   readonly #sessions = new Map<SessionId, Tracked>();
   /** By deadline, a multiple of the tick. None is empty. */

@@ -1,10 +1,11 @@
-import { aclList, JuteWriter, type Zxid } from 'zookeeper-protocol-ts';
+import { JuteWriter, type Zxid } from 'zookeeper-protocol-ts';
 import type { Database } from '../database.ts';
 import { assertNever } from '../invariant.ts';
 import type { Disk, DiskFile, Done } from '../ports.ts';
 import { DIGEST_VERSION } from '../tree/tree-digest.ts';
 import { ADLER32_EMPTY, adler32 } from './adler32.ts';
 import { compressSnappyChunk, SNAPPY_HEADER } from './snappy.ts';
+import { snapshotContents } from './snapshot-contents.ts';
 import {
   SECTION_END,
   SNAPSHOT_DBID,
@@ -40,11 +41,10 @@ export class SnapshotWriter {
   readonly zxid: Zxid;
   readonly name: string;
   readonly #options: SnapshotWriterOptions;
-  readonly #slices: Iterator<Uint8Array, void>;
+  readonly #slices: Generator<Uint8Array, void, void>;
   #bytes = 0;
   #abandoned = false;
 
-  /** The tree must have no image in the making. */
   constructor(options: SnapshotWriterOptions) {
     this.#options = options;
     this.zxid = options.database.lastZxid;
@@ -62,10 +62,10 @@ export class SnapshotWriter {
    *   had been written is removed, as far as the disk allows.
    */
   write(done: Done): void {
-    const { disk, database } = this.#options;
+    const { disk } = this.#options;
     const unfinished = unfinishedSnapshotName(this.zxid);
     const finish: Done = (error) => {
-      database.tree.endImage();
+      this.#slices.return();
       if (error === null) return done(null);
       // The name is removed by the next start, if the disk doesn't do it now.
       disk.remove(unfinished, () => done(error));
@@ -83,7 +83,6 @@ export class SnapshotWriter {
     const publish: Done = (error) => {
       file.close();
       if (error !== null) return finish(error);
-      database.tree.endImage();
       disk.rename(unfinished, this.name, (failure) => (failure === null ? disk.syncDirectory(done) : finish(failure)));
     };
     file.truncate(0, (error) =>
@@ -128,62 +127,52 @@ export class SnapshotWriter {
 }
 
 /** The bytes of the file. What the snapshot shows is settled within this call; the slices are made as they are asked for. */
-function slicesOf(options: SnapshotWriterOptions): Iterator<Uint8Array, void> {
+function slicesOf(options: SnapshotWriterOptions): Generator<Uint8Array, void, void> {
   const { database, withDigest, withLastZxid, sliceBytes = SLICE_BYTES_DEFAULT } = options;
-  const { tree, lastZxid } = database;
-  const sessions = [...database.sessions];
-  const acls = [...tree.acls()];
-  const digest = tree.digest;
-  const image = tree.startImage();
-  const writer = new JuteWriter(sliceBytes);
+  const { lastZxid } = database;
+  const { digest } = database.tree;
+  const contents = snapshotContents(database, sliceBytes);
+  const writer = new JuteWriter(256);
   let checksum = ADLER32_EMPTY;
   const summed = (bytes: Uint8Array): Uint8Array => {
     checksum = adler32(bytes, checksum);
     return bytes;
   };
 
-  function* sections(): Generator<Uint8Array, void> {
-    writer.writeInt(SNAPSHOT_MAGIC);
-    writer.writeInt(SNAPSHOT_VERSION);
-    writer.writeLong(SNAPSHOT_DBID);
-    writer.writeInt(sessions.length);
-    for (const [sessionId, timeoutMs] of sessions) {
-      writer.writeLong(sessionId);
-      writer.writeInt(timeoutMs);
-      if (writer.length >= sliceBytes) yield summed(writer.take());
-    }
-    writer.writeInt(acls.length);
-    for (const [id, acl] of acls) {
-      writer.writeLongFromNumber(id);
-      aclList.write(writer, acl);
-      if (writer.length >= sliceBytes) yield summed(writer.take());
-    }
-    yield summed(writer.take());
-    for (let whole = false; !whole; ) {
-      whole = image.advance(sliceBytes);
-      yield summed(image.take());
-    }
-    writer.writeString(SECTION_END);
-    yield* seal();
-    if (withDigest) {
-      writer.writeLong(lastZxid);
-      writer.writeInt(DIGEST_VERSION);
-      // The original has no digest yet when it writes an empty database for the first time.
-      writer.writeLong(lastZxid === 0n ? 0n : BigInt.asIntN(64, digest));
+  function* sections(): Generator<Uint8Array, void, void> {
+    try {
+      yield Buffer.alloc(0);
+      writer.writeInt(SNAPSHOT_MAGIC);
+      writer.writeInt(SNAPSHOT_VERSION);
+      writer.writeLong(SNAPSHOT_DBID);
+      yield summed(writer.take());
+      for (const slice of contents) yield summed(slice);
       yield* seal();
+      if (withDigest) {
+        writer.writeLong(lastZxid);
+        writer.writeInt(DIGEST_VERSION);
+        // The original has no digest yet when it writes an empty database for the first time.
+        writer.writeLong(lastZxid === 0n ? 0n : BigInt.asIntN(64, digest));
+        yield* seal();
+      }
+      if (withLastZxid) {
+        writer.writeLong(lastZxid);
+        yield* seal();
+      }
+      yield writer.take();
+    } finally {
+      contents.return();
     }
-    if (withLastZxid) {
-      writer.writeLong(lastZxid);
-      yield* seal();
-    }
-    yield writer.take();
   }
 
-  function* seal(): Generator<Uint8Array, void> {
+  function* seal(): Generator<Uint8Array, void, void> {
     yield summed(writer.take());
     writer.writeLongFromNumber(checksum);
     writer.writeString(SECTION_END);
   }
 
-  return sections();
+  const started = sections();
+  // From here on `return` runs what is behind `finally`.
+  started.next();
+  return started;
 }

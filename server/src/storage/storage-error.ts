@@ -10,6 +10,8 @@ import { toHex, type Zxid } from 'zookeeper-protocol-ts';
  * - `SNAPSHOT_UNREADABLE`: a snapshot, or each of them, is damaged or of an unknown form.
  * - `DIGEST_MISMATCH`: the tree made of a snapshot and the log is not the one that the snapshot's digest is of.
  * - `FOLDERS_MIXED`: there are logs in the folder of the snapshots, or snapshots in that of the logs.
+ * - `EPOCH_UNREADABLE`: an epoch file holds something else.
+ * - `EPOCH_INCONSISTENT`: the epoch files are at odds with each other, or with the history.
  * - `FOLDER_UNUSABLE`: the data folder can't be created, read or written.
  */
 export type StorageErrorCode =
@@ -20,6 +22,8 @@ export type StorageErrorCode =
   | 'SNAPSHOT_UNREADABLE'
   | 'DIGEST_MISMATCH'
   | 'FOLDERS_MIXED'
+  | 'EPOCH_UNREADABLE'
+  | 'EPOCH_INCONSISTENT'
   | 'FOLDER_UNUSABLE';
 
 export interface StorageErrorPlace {

@@ -1,4 +1,14 @@
-import type { Address, Clock, Closeable, ListenHandler, Millis, Network, Stream, StreamHandler } from '../ports.ts';
+import type {
+  Address,
+  Clock,
+  Closeable,
+  DialHandler,
+  ListenHandler,
+  Millis,
+  Network,
+  Stream,
+  StreamHandler,
+} from '../ports.ts';
 
 /**
  * Clock and network of a server that can be paused, as a process is by SIGSTOP: meanwhile it hears nothing, says nothing and
@@ -18,7 +28,10 @@ export class PausableMachine {
       setAlarm: (at: Millis, wake: () => void) => clock.setAlarm(at, () => this.#pass(wake)),
       soon: (run: () => void) => clock.soon(() => this.#pass(run)),
     };
-    this.network = { listen: (address: Address, handler: ListenHandler) => this.#listen(network, address, handler) };
+    this.network = {
+      listen: (address: Address, handler: ListenHandler) => this.#listen(network, address, handler),
+      dial: (address: Address, handler: DialHandler) => this.#dial(network, address, handler),
+    };
   }
 
   get isPaused(): boolean {
@@ -42,22 +55,31 @@ export class PausableMachine {
     for (const stream of this.#streams) stream.drop();
   }
 
+  #dial(network: Network, address: Address, handler: DialHandler): void {
+    network.dial(address, {
+      onFailure: (error) => this.#pass(() => handler.onFailure(error)),
+      onOpened: (stream) => this.#pausable(stream, (pausable) => handler.onOpened(pausable)),
+    });
+  }
+
   #listen(network: Network, address: Address, handler: ListenHandler): Closeable {
     return network.listen(address, {
       onListening: (bound) => handler.onListening(bound),
       onFailure: (error) => handler.onFailure(error),
-      onStream: (stream) => {
-        const pausable = new PausableStream(stream, {
-          isPaused: () => this.isPaused,
-          pass: (run) => this.#pass(run),
-          ended: () => this.#streams.delete(pausable),
-        });
-        this.#streams.add(pausable);
-        if (this.isPaused) pausable.updateReading();
-        this.#pass(() => pausable.attach(handler.onStream(pausable)));
-        return pausable;
-      },
+      onStream: (stream) => this.#pausable(stream, (pausable) => handler.onStream(pausable)),
     });
+  }
+
+  #pausable(stream: Stream, handlerFor: (pausable: Stream) => StreamHandler | undefined): StreamHandler {
+    const pausable = new PausableStream(stream, {
+      isPaused: () => this.isPaused,
+      pass: (run) => this.#pass(run),
+      ended: () => this.#streams.delete(pausable),
+    });
+    this.#streams.add(pausable);
+    if (this.isPaused) pausable.updateReading();
+    this.#pass(() => pausable.attach(handlerFor(pausable)));
+    return pausable;
   }
 
   #pass(run: () => void): void {

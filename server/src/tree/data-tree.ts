@@ -8,6 +8,7 @@ import {
   type Stat,
   toSessionId,
   toZxid,
+  ZERO_ZXID,
   type Zxid,
 } from 'zookeeper-protocol-ts';
 import { assert, InvariantError } from '../invariant.ts';
@@ -38,8 +39,8 @@ export class DataTree {
   readonly #columns = new ZnodeColumns();
   readonly #acls: AclTable;
   readonly #digest = new TreeDigest(this.#columns);
-  /** The image that is being taken, to be told before a znode changes. */
-  #image: TreeImage | undefined;
+  /** The images that are being taken, to be told before a znode changes. */
+  readonly #images = new Set<TreeImage>();
   readonly #ephemerals = new Map<SessionId, Set<string>>();
   readonly #containers = new Set<Znode>();
   readonly #ttlZnodes = new Set<Znode>();
@@ -302,16 +303,16 @@ export class DataTree {
     } while (node !== ROOT);
   }
 
-  /** Begins the image of a snapshot: all znodes as they are now. One at a time; {@link endImage} must end it. */
+  /** Begins the image of a snapshot: all znodes as they are now. {@link endImage} must end it. */
   startImage(): TreeImage {
-    assert(this.#image === undefined, 'SNAP-1: two images of a tree are taken at once');
-    this.#image = new TreeImage(this.#columns);
-    return this.#image;
+    const image = new TreeImage(this.#columns);
+    this.#images.add(image);
+    return image;
   }
 
   /** The image needs no more znodes, or is given up. */
-  endImage(): void {
-    this.#image = undefined;
+  endImage(image: TreeImage): void {
+    this.#images.delete(image);
   }
 
   /** The ACL table: id and list. A znode with {@link aclId} -1 has the open ACL, which is not in it. */
@@ -431,7 +432,7 @@ export class DataTree {
 
   /** To be called before anything changes that the digest or an image has of a znode. */
   #beforeChange(node: Znode): void {
-    this.#image?.beforeChange(node);
+    if (this.#images.size > 0) for (const image of this.#images) image.beforeChange(node);
     this.#digest.changed(node);
   }
 
@@ -440,6 +441,11 @@ export class DataTree {
     // In this order, so that an ACL of this znode alone keeps its number when it is set again.
     this.#columns.setAclId(node, this.#acls.acquire(acl));
     this.#acls.release(former);
+  }
+
+  /** Shows the members of the ensemble in `/zookeeper/config`. No transaction, and not part of the digest: each server does it. */
+  setConfig(text: Uint8Array, time: number): void {
+    this.setData('/zookeeper/config', text, -1, ZERO_ZXID, time);
   }
 
   #addReserved(): void {
@@ -546,7 +552,7 @@ export class DataTree {
 
   #remove(node: Znode): void {
     const path = this.pathOf(node);
-    this.#image?.beforeChange(node);
+    if (this.#images.size > 0) for (const image of this.#images) image.beforeChange(node);
     this.#digest.removed(node);
     this.#forgetContents(node);
     this.#approximateBytes -= path.length;

@@ -1,99 +1,436 @@
-import type { ServerId, Zxid } from 'zookeeper-protocol-ts';
+import {
+  counterOf,
+  type Epoch,
+  epochOf,
+  makeZxid,
+  type ServerId,
+  toEpoch,
+  toHex,
+  type Zxid,
+} from 'zookeeper-protocol-ts';
 import type { Ensemble } from '../ensemble.ts';
-import { Fifo } from '../fifo.ts';
 import { assert } from '../invariant.ts';
-import type { Output } from './contract.ts';
+import type { Millis } from '../ports.ts';
+import { Broadcast } from './broadcast.ts';
+import type { EpochKind, LinkId, Output } from './contract.ts';
+import type { History } from './history.ts';
+import type { LearnerProgress } from './learner-progress.ts';
+import type { QuorumMessage } from './messages.ts';
 import type { Proposal } from './proposal.ts';
 
+/** The epochs that are on the disk. */
+export interface Epochs {
+  readonly accepted: Epoch;
+  readonly current: Epoch;
+}
+
+export interface ZabTiming {
+  readonly tickTimeMs: Millis;
+  /** Ticks until discovery and synchronization must be over. */
+  readonly initLimit: number;
+  /** Ticks of silence after which the other one counts as gone. */
+  readonly syncLimit: number;
+}
+
+export interface LeaderOptions {
+  readonly self: ServerId;
+  readonly ensemble: Ensemble;
+  readonly history: History;
+  readonly epochs: Epochs;
+  readonly timing: ZabTiming;
+  readonly now: Millis;
+}
+
 /**
- * The leader's part of broadcast (ZAB paper, phase 3): proposals are numbered without gaps, appended, and committed in order,
- * each once a quorum of voters has it in a durable log. The leader counts itself only when its own log is synced.
+ * - `discovery`: a quorum must come with its epochs; the new one is above all of them.
+ * - `savingAccepted`: it is being written down.
+ * - `acceptance`: a quorum must accept it; nobody in it may have more history than this server.
+ * - `savingCurrent`: it is being written down that this history is the epoch's beginning.
+ * - `synchronization`: a quorum must have that history durably.
+ * - `broadcast`: the leader leads.
+ * - `ended`
+ */
+type Phase =
+  | { readonly kind: 'discovery' }
+  | { readonly kind: 'savingAccepted' }
+  | { readonly kind: 'acceptance' }
+  | { readonly kind: 'savingCurrent' }
+  | { readonly kind: 'synchronization' }
+  | { readonly kind: 'broadcast'; readonly broadcast: Broadcast }
+  | { readonly kind: 'ended' };
+
+/**
+ * A server that was elected, until it has lost its quorum (ZAB paper, section 5; `Leader.java`, `LearnerHandler.java`).
+ *
+ * What must be durable before what is said: the accepted epoch before LEADERINFO; for UPTODATE the history on a quorum's disks,
+ * this server's included, and its current epoch. A learner gets all proposals from the step on in which its synchronization was
+ * chosen, so none can fall between the two.
  */
 export class Leader {
   readonly #self: ServerId;
   readonly #ensemble: Ensemble;
-  /** Proposals not committed yet, oldest first, zxids contiguous. */
-  readonly #outstanding = new Fifo<Proposal>();
-  #lastProposed: Zxid;
-  #lastCommitted: Zxid;
-  /** Up to which zxid each voter's log is known to be durable. */
-  readonly #durable = new Map<ServerId, Zxid>();
-  /** Syncs waiting for what was proposed before them, oldest first. */
-  readonly #syncs: { readonly after: Zxid; readonly id: number }[] = [];
+  readonly #history: History;
+  readonly #epochs: Epochs;
+  readonly #timing: ZabTiming;
+  readonly #learners = new Map<LinkId, LearnerProgress>();
+  /** The epochs that voters have come with. */
+  readonly #acceptedEpochs = new Map<ServerId, Epoch>();
+  /** Voters that have accepted the new epoch with a history that counts. */
+  readonly #acceptors = new Set<ServerId>();
+  /** Voters that have the epoch's beginning durably. */
+  readonly #beginners = new Set<ServerId>();
+  #epoch: Epoch;
+  #phase: Phase = { kind: 'discovery' };
+  /** Until when the phases before broadcast must be over. */
+  readonly #establishedBy: Millis;
+  /** When the next pings are due, and the quorum is looked at. */
+  #nextPing: Millis;
 
-  /** @param lastZxid the last zxid of the history that this leader starts from: durable, and committed */
-  constructor({ self, ensemble, lastZxid }: { self: ServerId; ensemble: Ensemble; lastZxid: Zxid }) {
+  constructor({ self, ensemble, history, epochs, timing, now }: LeaderOptions) {
     this.#self = self;
     this.#ensemble = ensemble;
-    this.#lastProposed = lastZxid;
-    this.#lastCommitted = lastZxid;
+    this.#history = history;
+    this.#epochs = epochs;
+    this.#timing = timing;
+    this.#epoch = epochs.accepted;
+    this.#establishedBy = now + timing.initLimit * timing.tickTimeMs;
+    this.#nextPing = now + timing.tickTimeMs / 2;
+  }
+
+  /** The new one, once discovery is over. */
+  get epoch(): Epoch {
+    return this.#epoch;
+  }
+
+  get isEstablished(): boolean {
+    return this.#phase.kind === 'broadcast';
   }
 
   /** The zxid that the next proposal must have. */
   get nextZxid(): Zxid {
-    return (this.#lastProposed + 1n) as Zxid;
+    return this.#broadcast().nextZxid;
   }
 
-  /** Proposals not committed yet. */
-  get outstanding(): number {
-    return this.#outstanding.length;
+  get learners(): Iterable<Readonly<LearnerProgress>> {
+    return this.#learners.values();
   }
 
-  propose(proposal: Proposal): Output[] {
-    assert(proposal.zxid === this.nextZxid, 'LOG-2: a proposal must have the next zxid');
-    this.#lastProposed = proposal.zxid;
-    this.#outstanding.push(proposal);
-    return [{ kind: 'append', proposal }];
+  nextDeadline(): Millis {
+    if (this.#phase.kind === 'ended') return Number.POSITIVE_INFINITY;
+    return this.#phase.kind === 'broadcast' ? this.#nextPing : Math.min(this.#establishedBy, this.#nextPing);
   }
 
-  /** This server's own log is durable up to `zxid`: it may count itself for all up to there. */
-  onSynced(zxid: Zxid): Output[] {
-    assert(zxid <= this.#lastProposed, 'LOG-3: synced beyond what was proposed');
-    this.#durable.set(this.#self, zxid);
-    return this.#commitReady();
+  /** Begins, with this server's own epoch: alone it may be a quorum. */
+  start(): Output[] {
+    this.#acceptedEpochs.set(this.#self, this.#epochs.accepted);
+    return this.#discover();
   }
 
-  /** Answered by `syncCompleted` once everything proposed before has been committed; at once if there is nothing. */
-  sync(id: number): Output[] {
-    if (this.#outstanding.length === 0) return [{ kind: 'syncCompleted', id }];
-    this.#syncs.push({ after: this.#lastProposed, id });
-    return [];
-  }
-
-  #commitReady(): Output[] {
-    const outputs: Output[] = [];
-    const committable = this.#durableAtQuorum();
-    for (
-      let next = this.#outstanding.peek();
-      next !== undefined && next.zxid <= committable;
-      next = this.#outstanding.peek()
-    ) {
-      assert(next.zxid === this.#lastCommitted + 1n, 'ZAB-2: commits are in the order of the proposals');
-      this.#outstanding.shift();
-      this.#lastCommitted = next.zxid;
-      outputs.push({ kind: 'deliver', proposal: next });
-      this.#completeSyncs(outputs);
+  onTick(now: Millis): Output[] {
+    if (this.#phase.kind === 'ended') return [];
+    if (this.#phase.kind !== 'broadcast' && now >= this.#establishedBy) {
+      return this.#abandon(`no quorum of followers within ${this.#timing.initLimit} ticks`);
+    }
+    if (now < this.#nextPing) return [];
+    this.#nextPing = now + this.#timing.tickTimeMs / 2;
+    const outputs = this.#dropSilent(now);
+    if (this.#phase.kind === 'broadcast') {
+      if (!this.#hasFollowers()) return [...outputs, ...this.#abandon('a quorum of followers is gone')];
+      const zxid = this.#phase.broadcast.lastProposed;
+      for (const { link, phase } of this.#learners.values()) {
+        if (phase === 'synced' || phase === 'serving') outputs.push(send(link, { kind: 'ping', zxid }));
+      }
     }
     return outputs;
   }
 
-  /** Up to which zxid a quorum has everything in durable logs. */
-  #durableAtQuorum(): Zxid {
-    let highest = this.#lastCommitted;
-    for (const candidate of this.#durable.values()) {
-      if (candidate > highest && this.#ensemble.hasQuorum((voter) => (this.#durable.get(voter) ?? 0n) >= candidate)) {
-        highest = candidate;
-      }
+  onMessage(link: LinkId, message: QuorumMessage, now: Millis): Output[] {
+    if (this.#phase.kind === 'ended') return [];
+    const learner = this.#learners.get(link);
+    if (message.kind === 'learnerInfo')
+      return learner === undefined
+        ? this.#onLearnerInfo(link, message, now)
+        : this.#refuse(link, 'it has introduced itself before');
+    if (learner === undefined) return this.#refuse(link, 'a learner must introduce itself first');
+    learner.heardAt = now;
+    switch (message.kind) {
+      case 'ackEpoch':
+        return this.#onAckEpoch(learner, message);
+      case 'ack':
+        return this.#onAck(learner, message.zxid);
+      case 'pong':
+        return [{ kind: 'touch', sessions: message.touched }];
+      case 'request':
+        return learner.phase === 'serving' ? [{ kind: 'ask', link, request: message.request }] : [];
+      case 'revalidate':
+        return [{ kind: 'revalidate', link, sessionId: message.sessionId, timeoutMs: message.timeoutMs }];
+      default:
+        return this.#refuse(link, `a learner doesn't send ${message.kind}`);
     }
-    return highest;
   }
 
-  #completeSyncs(outputs: Output[]): void {
-    for (;;) {
-      const sync = this.#syncs[0];
-      if (sync === undefined || sync.after > this.#lastCommitted) return;
-      this.#syncs.shift();
-      outputs.push({ kind: 'syncCompleted', id: sync.id });
+  onLinkClosed(link: LinkId): Output[] {
+    const learner = this.#learners.get(link);
+    if (learner === undefined || this.#phase.kind === 'ended') return [];
+    this.#learners.delete(link);
+    if (this.#phase.kind !== 'broadcast') return [];
+    if (this.#isConnected(learner.id)) return [];
+    this.#phase.broadcast.forget(learner.id);
+    return this.#hasFollowers() ? [] : this.#abandon('a quorum of followers is gone');
+  }
+
+  onEpochSaved(which: EpochKind): Output[] {
+    switch (this.#phase.kind) {
+      case 'savingAccepted': {
+        if (which !== 'accepted') return [];
+        this.#phase = { kind: 'acceptance' };
+        this.#acceptors.add(this.#self);
+        const outputs = [...this.#learners.values()].flatMap((learner) => this.#tellEpoch(learner));
+        return [...outputs, ...this.#accept()];
+      }
+      case 'savingCurrent':
+        return which === 'current' ? this.#synchronize() : [];
+      default:
+        return [];
     }
   }
+
+  onSynced(zxid: Zxid): Output[] {
+    if (this.#phase.kind === 'synchronization') return this.#countSelf();
+    if (this.#phase.kind !== 'broadcast') return [];
+    return this.#commit(this.#phase.broadcast.onAck(this.#self, zxid));
+  }
+
+  propose(proposal: Proposal): Output[] {
+    this.#broadcast().propose(proposal);
+    const outputs: Output[] = [{ kind: 'append', proposal }];
+    const message: QuorumMessage = { kind: 'proposal', proposal };
+    for (const { link, isVoter, phase } of this.#learners.values()) {
+      if (isVoter && isForwarded(phase)) outputs.push(send(link, message));
+    }
+    // The next one would be of another epoch, which only an election can begin (ZOOKEEPER-1277).
+    if (counterOf(proposal.zxid) >= COUNTER_MAX) outputs.push(...this.#abandon('the zxids of this epoch are used up'));
+    return outputs;
+  }
+
+  sync(id: number): Output[] {
+    return this.#broadcast().sync(id);
+  }
+
+  /** Gives up: all learners are dropped. */
+  #abandon(reason: string): Output[] {
+    this.#phase = { kind: 'ended' };
+    const closes = [...this.#learners.keys()].map((link): Output => ({ kind: 'close', link, reason }));
+    this.#learners.clear();
+    return [...closes, { kind: 'abandoned', reason }];
+  }
+
+  #refuse(link: LinkId, reason: string): Output[] {
+    return [...this.onLinkClosed(link), { kind: 'close', link, reason }];
+  }
+
+  // --- discovery ----------------------------------------------------------------------------------------------------
+
+  #onLearnerInfo(
+    link: LinkId,
+    { learner: id, isVoter, acceptedEpoch }: Extract<QuorumMessage, { kind: 'learnerInfo' }>,
+    now: Millis,
+  ): Output[] {
+    const outputs: Output[] = [];
+    if (isVoter && !this.#ensemble.isVoter(id)) return this.#refuse(link, `server ${id} is no voter of this ensemble`);
+    for (const other of this.#learners.values()) {
+      if (other.id === id && isVoter) outputs.push(...this.#refuse(other.link, `server ${id} has come again`));
+    }
+    if (this.#phase.kind === 'ended') return outputs;
+    const learner: LearnerProgress = {
+      link,
+      id,
+      isVoter,
+      phase: 'info',
+      lastZxid: 0n as Zxid,
+      heardAt: now,
+      heldCommits: [],
+    };
+    this.#learners.set(link, learner);
+    if (this.#phase.kind === 'discovery') {
+      if (isVoter) this.#acceptedEpochs.set(id, acceptedEpoch);
+      return [...outputs, ...this.#discover()];
+    }
+    if (this.#phase.kind !== 'savingAccepted') outputs.push(...this.#tellEpoch(learner));
+    return outputs;
+  }
+
+  #discover(): Output[] {
+    if (!this.#ensemble.hasQuorum((voter) => this.#acceptedEpochs.has(voter))) return [];
+    this.#epoch = toEpoch(Math.max(...this.#acceptedEpochs.values()) + 1);
+    this.#phase = { kind: 'savingAccepted' };
+    return [{ kind: 'saveEpoch', which: 'accepted', epoch: this.#epoch }];
+  }
+
+  #tellEpoch(learner: LearnerProgress): Output[] {
+    learner.phase = 'epoch';
+    return [send(learner.link, { kind: 'leaderInfo', epoch: this.#epoch })];
+  }
+
+  #onAckEpoch(
+    learner: LearnerProgress,
+    { lastZxid, currentEpoch }: Extract<QuorumMessage, { kind: 'ackEpoch' }>,
+  ): Output[] {
+    if (learner.phase !== 'epoch') return this.#refuse(learner.link, 'it was not asked to accept an epoch');
+    if (currentEpoch !== undefined && this.#isAhead(currentEpoch, lastZxid)) {
+      return this.#refuse(learner.link, `it is ahead of its leader: epoch ${currentEpoch}, zxid ${toHex(lastZxid)}`);
+    }
+    learner.phase = 'accepted';
+    learner.lastZxid = lastZxid;
+    if (this.#phase.kind === 'synchronization' || this.#phase.kind === 'broadcast') return this.#bring(learner);
+    if (this.#phase.kind !== 'acceptance' || !learner.isVoter || currentEpoch === undefined) return [];
+    this.#acceptors.add(learner.id);
+    return this.#accept();
+  }
+
+  #isAhead(epoch: Epoch, zxid: Zxid): boolean {
+    if (this.#phase.kind === 'broadcast') return false;
+    return epoch > this.#epochs.current || (epoch === this.#epochs.current && zxid > this.#history.lastLogged);
+  }
+
+  #accept(): Output[] {
+    if (!this.#ensemble.hasQuorum((voter) => this.#acceptors.has(voter))) return [];
+    this.#phase = { kind: 'savingCurrent' };
+    return [{ kind: 'saveEpoch', which: 'current', epoch: this.#epoch }];
+  }
+
+  // --- synchronization ----------------------------------------------------------------------------------------------
+
+  /** This server's history, all of it, is what the epoch begins with. */
+  #synchronize(): Output[] {
+    this.#phase = { kind: 'synchronization' };
+    const outputs: Output[] = this.#history
+      .deliverUpTo(this.#history.lastLogged)
+      .map((proposal) => ({ kind: 'deliver', proposal }));
+    for (const learner of this.#learners.values())
+      if (learner.phase === 'accepted') outputs.push(...this.#bring(learner));
+    return [...outputs, ...this.#countSelf()];
+  }
+
+  /** Brings a learner to this history, and from now on keeps it there. */
+  #bring(learner: LearnerProgress): Output[] {
+    const { link, lastZxid, isVoter } = learner;
+    const outputs: Output[] = [];
+    const sync = this.#history.syncFor(lastZxid);
+    if (sync.kind === 'snap') {
+      outputs.push(send(link, { kind: 'snap', zxid: this.#history.lastDelivered }), { kind: 'sendSnapshot', link });
+    } else {
+      outputs.push(send(link, { kind: sync.kind, zxid: sync.zxid }));
+      for (const proposal of sync.proposals) {
+        outputs.push(send(link, { kind: 'proposal', proposal }), send(link, { kind: 'commit', zxid: proposal.zxid }));
+      }
+    }
+    // What is proposed and not committed yet: observers are told when it is.
+    if (isVoter) for (const proposal of this.#history.pending) outputs.push(send(link, { kind: 'proposal', proposal }));
+    learner.phase = 'syncing';
+    outputs.push(send(link, { kind: 'newLeader', epoch: this.#epoch, configuration: this.#ensemble.text }));
+    return outputs;
+  }
+
+  #countSelf(): Output[] {
+    if (this.#history.lastSynced < this.#history.lastDelivered) return [];
+    this.#beginners.add(this.#self);
+    return this.#establish();
+  }
+
+  #onAck(learner: LearnerProgress, zxid: Zxid): Output[] {
+    if (learner.phase === 'syncing') {
+      // A server of 3.8 may acknowledge a proposal before NEWLEADER (ZOOKEEPER-4685).
+      if (zxid !== makeZxid(this.#epoch, 0)) return [];
+      learner.phase = 'synced';
+      if (this.#phase.kind === 'broadcast') return this.#serve(learner);
+      if (learner.isVoter) this.#beginners.add(learner.id);
+      return this.#establish();
+    }
+    if (this.#phase.kind !== 'broadcast' || !learner.isVoter || epochOf(zxid) !== this.#epoch) return [];
+    return this.#commit(this.#phase.broadcast.onAck(learner.id, zxid));
+  }
+
+  #establish(): Output[] {
+    if (this.#phase.kind !== 'synchronization') return [];
+    if (!this.#ensemble.hasQuorum((voter) => this.#beginners.has(voter))) return [];
+    const broadcast = new Broadcast({
+      ensemble: this.#ensemble,
+      history: this.#history,
+      lastZxid: makeZxid(this.#epoch, 0),
+    });
+    this.#phase = { kind: 'broadcast', broadcast };
+    const outputs: Output[] = [{ kind: 'established', epoch: this.#epoch }];
+    for (const learner of this.#learners.values())
+      if (learner.phase === 'synced') outputs.push(...this.#serve(learner));
+    return outputs;
+  }
+
+  #serve(learner: LearnerProgress): Output[] {
+    learner.phase = 'serving';
+    const outputs: Output[] = [send(learner.link, { kind: 'upToDate' })];
+    for (const zxid of learner.heldCommits) outputs.push(send(learner.link, { kind: 'commit', zxid }));
+    learner.heldCommits.length = 0;
+    return outputs;
+  }
+
+  // --- broadcast ----------------------------------------------------------------------------------------------------
+
+  /** Learners are told of what is committed before this server's own clients. */
+  #commit(committed: ReturnType<Broadcast['onAck']>): Output[] {
+    return committed.flatMap((output) =>
+      output.kind === 'deliver' ? [...this.#tell(output.proposal), output] : [output],
+    );
+  }
+
+  #tell(proposal: Proposal): Output[] {
+    const outputs: Output[] = [];
+    for (const { link, phase, isVoter, heldCommits } of this.#learners.values()) {
+      if (!isForwarded(phase)) continue;
+      if (!isVoter) outputs.push(send(link, { kind: 'inform', proposal }));
+      else if (phase === 'serving') outputs.push(send(link, { kind: 'commit', zxid: proposal.zxid }));
+      else heldCommits.push(proposal.zxid);
+    }
+    return outputs;
+  }
+
+  #broadcast(): Broadcast {
+    assert(this.#phase.kind === 'broadcast', 'ZAB-1: only an established leader proposes');
+    return this.#phase.broadcast;
+  }
+
+  /** Whether this server and those that follow it are still a quorum. */
+  #hasFollowers(): boolean {
+    return this.#ensemble.hasQuorum((voter) => voter === this.#self || this.#isConnected(voter));
+  }
+
+  #isConnected(id: ServerId): boolean {
+    for (const learner of this.#learners.values()) {
+      if (learner.id === id && learner.isVoter && (learner.phase === 'synced' || learner.phase === 'serving'))
+        return true;
+    }
+    return false;
+  }
+
+  #dropSilent(now: Millis): Output[] {
+    const { tickTimeMs, initLimit, syncLimit } = this.#timing;
+    const outputs: Output[] = [];
+    for (const { id, link, phase, heardAt } of [...this.#learners.values()]) {
+      const limit = phase === 'synced' || phase === 'serving' ? syncLimit : initLimit;
+      if (now - heardAt < limit * tickTimeMs) continue;
+      this.#learners.delete(link);
+      if (this.#phase.kind === 'broadcast' && !this.#isConnected(id)) this.#phase.broadcast.forget(id);
+      outputs.push({ kind: 'close', link, reason: `it was silent for ${limit} ticks` });
+    }
+    return outputs;
+  }
 }
+
+/** The last counter that is used; all ones never is. */
+const COUNTER_MAX = 0xffff_fffe;
+
+/** Whether it gets what is proposed. */
+const isForwarded = (phase: LearnerProgress['phase']): boolean =>
+  phase === 'syncing' || phase === 'synced' || phase === 'serving';
+
+const send = (link: LinkId, message: QuorumMessage): Output => ({ kind: 'send', link, message });

@@ -1,0 +1,330 @@
+import type { Epoch, ServerId, SessionId, Zxid } from 'zookeeper-protocol-ts';
+import { ElectionConnections } from './connection/election-connections.ts';
+import { QuorumStream, type QuorumStreamOwner } from './connection/quorum-stream.ts';
+import { readNotification, writeNotification } from './election/notification.ts';
+import type { Ensemble } from './ensemble.ts';
+import { assertNever } from './invariant.ts';
+import type { Closeable, Disk, Millis, Network, RunLog, Stream } from './ports.ts';
+import type { Input, Output, QuorumPeer, Role } from './quorum-peer.ts';
+import { type EpochFile, saveEpoch } from './storage/epoch-files.ts';
+import type { ReceivedSnapshot } from './storage/history-change.ts';
+import type { TxnLog } from './storage/txn-log.ts';
+import type { EpochKind, LinkId } from './zab/contract.ts';
+import type { ForwardedRequest, QuorumMessage, TouchedSession } from './zab/messages.ts';
+import type { Proposal } from './zab/proposal.ts';
+
+/** What agreement decides, for the server to carry out. */
+export interface AgreementUser {
+  /** Committed: apply it. */
+  onDeliver(proposal: Proposal): void;
+  onAppended(bytes: number): void;
+  /** @param id of the leader's own sync; a learner's are answered in their order */
+  onSyncCompleted(id: number): void;
+  /** Serve as this, or stop serving. */
+  onRoleChanged(role: Role | undefined, reason: string): void;
+  /** Something is to be written, to the log or to a server: flush at the end of the turn. */
+  askForTurn(): void;
+  /** The leader's part. */
+  onAsked(link: LinkId, request: ForwardedRequest): void;
+  onTouched(sessions: readonly TouchedSession[]): void;
+  isSessionValid(link: LinkId, sessionId: SessionId, timeoutMs: Millis): boolean;
+  snapshotSlices(): Iterator<Uint8Array, void>;
+  /** A learner's part. */
+  onRevalidated(sessionId: SessionId, isValid: boolean): void;
+  takeTouched(): TouchedSession[];
+  /** Cuts log and database. `done` when that is durable, with the new log. */
+  truncate(after: Zxid, done: (log: TxnLog) => void): void;
+  /** Begins to take in a snapshot; undefined if the disk refuses. */
+  receiveSnapshot(zxid: Zxid): ReceivedSnapshot | undefined;
+  /** Makes it the history. `done` when that is durable, with the new log; undefined if it failed, and all is as it was. */
+  installSnapshot(snapshot: ReceivedSnapshot, zxid: Zxid, done: (log: TxnLog | undefined) => void): void;
+  /** The disk or an invariant: the server stops. */
+  onFailure(error: Error): void;
+}
+
+export interface AgreementOptions {
+  readonly self: ServerId;
+  readonly ensemble: Ensemble;
+  readonly peer: QuorumPeer;
+  readonly network: Network;
+  /** Where the epoch files are. */
+  readonly disk: Disk;
+  readonly log: TxnLog;
+  readonly runLog: RunLog;
+  readonly frameBytesMax: number;
+  readonly now: () => Millis;
+  readonly user: AgreementUser;
+}
+
+const NO_ID = -1;
+const EPOCH_FILES: Readonly<Record<EpochKind, EpochFile>> = { accepted: 'acceptedEpoch', current: 'currentEpoch' };
+
+/**
+ * Agreement on this machine: hands what happens to the state machine of `quorum-peer.ts`, and does what that answers, in order:
+ * log, epoch files, streams to the other servers. It decides nothing.
+ */
+export class Agreement implements QuorumStreamOwner {
+  readonly frameBytesMax: number;
+  readonly #options: AgreementOptions;
+  readonly #peer: QuorumPeer;
+  readonly #user: AgreementUser;
+  readonly #runLog: RunLog;
+  readonly #elections: ElectionConnections | undefined;
+  readonly #links = new Map<LinkId, QuorumStream>();
+  /** Streams with something to flush at the end of the turn. */
+  readonly #written = new Set<QuorumStream>();
+  #log: TxnLog;
+  #listener: Closeable | undefined;
+  #receiving: { readonly link: LinkId; readonly snapshot: ReceivedSnapshot } | undefined;
+  /** Inputs that came while outputs are carried out: they have their turn behind them. */
+  readonly #inputs: Input[] = [];
+  #isStepping = false;
+  #isStopped = false;
+
+  constructor(options: AgreementOptions) {
+    this.#options = options;
+    this.frameBytesMax = options.frameBytesMax;
+    this.#peer = options.peer;
+    this.#log = options.log;
+    this.#user = options.user;
+    this.#runLog = options.runLog;
+    const { self, ensemble, network, runLog } = options;
+    if (ensemble.isAlone) return;
+    const onMessage = (from: ServerId, bytes: Uint8Array) => {
+      this.step({ kind: 'notification', from, notification: readNotification(bytes) });
+    };
+    this.#elections = new ElectionConnections({ self, ensemble, network, runLog, onMessage });
+  }
+
+  get role(): Role | undefined {
+    return this.#peer.role;
+  }
+
+  /** The zxid that the next proposal must have. */
+  get nextZxid(): Zxid {
+    return this.#peer.nextZxid;
+  }
+
+  get log(): TxnLog {
+    return this.#log;
+  }
+
+  /** @param started called once: the ports are bound, or why they can't be */
+  start(started: (error: Error | null) => void): void {
+    const { self, ensemble, network, now } = this.#options;
+    const member = ensemble.member(self);
+    const begin = (): void => {
+      started(null);
+      this.#perform(this.#peer.start(now()));
+    };
+    if (this.#elections === undefined || member === undefined) return begin();
+    const elections = this.#elections;
+    this.#listener = network.listen(member.quorumAddress, {
+      onListening: () =>
+        elections.listen(member.electionAddress, (error) => (error === null ? begin() : started(error))),
+      onFailure: started,
+      onStream: (stream) => this.#onStream(stream),
+    });
+  }
+
+  step(input: Input): void {
+    if (this.#isStopped) return;
+    this.#inputs.push(input);
+    // Deadlines may have changed; what a turn proposes is looked at when it ends.
+    if (input.kind !== 'propose') this.#user.askForTurn();
+    this.#drain();
+  }
+
+  /** Sends the leader what this server's clients want of it. */
+  toLeader(message: QuorumMessage): void {
+    this.#perform(this.#peer.toLeader(message));
+  }
+
+  toLearner(link: LinkId, message: QuorumMessage): void {
+    this.#links.get(link)?.send(message);
+  }
+
+  nextDeadline(): Millis {
+    return this.#peer.nextDeadline();
+  }
+
+  wake(now: Millis): void {
+    if (now >= this.#peer.nextDeadline()) this.step({ kind: 'tick' });
+  }
+
+  /** Writes what this turn has made. */
+  flush(): void {
+    this.#log.flush();
+    for (const stream of this.#written) stream.flush();
+    this.#written.clear();
+  }
+
+  stop(reason: string): void {
+    this.#isStopped = true;
+    this.#listener?.close();
+    this.#elections?.close();
+    for (const stream of [...this.#links.values()]) stream.close(reason);
+  }
+
+  onMessage(link: LinkId, message: QuorumMessage): void {
+    this.step({ kind: 'message', link, message });
+  }
+
+  onLinkClosed(link: LinkId, reason: string): void {
+    const stream = this.#links.get(link);
+    if (stream === undefined) return;
+    this.#links.delete(link);
+    this.#written.delete(stream);
+    if (this.#isStopped) return;
+    this.#runLog.info(`connection with ${stream.remote} on the quorum port ended: ${reason}`);
+    if (this.#receiving?.link === link) {
+      this.#receiving.snapshot.abandon();
+      this.#receiving = undefined;
+      this.step({ kind: 'snapshotLost' });
+    }
+    this.step({ kind: 'linkClosed', link });
+  }
+
+  onLinkWritten(stream: QuorumStream): void {
+    this.#written.add(stream);
+    this.#user.askForTurn();
+  }
+
+  #onStream(stream: Stream): QuorumStream | undefined {
+    if (this.#isStopped) return undefined;
+    const link = this.#peer.nextLink();
+    const learner = new QuorumStream(link, this, stream, 'learner');
+    this.#links.set(link, learner);
+    return learner;
+  }
+
+  #drain(): void {
+    if (this.#isStepping) return;
+    this.#isStepping = true;
+    try {
+      for (let next = this.#inputs.shift(); next !== undefined && !this.#isStopped; next = this.#inputs.shift()) {
+        this.#perform(this.#peer.step(next, this.#options.now()));
+      }
+    } catch (error) {
+      // A broken invariant stops the server: worse to answer wrongly than not at all.
+      this.#user.onFailure(error instanceof Error ? error : new Error(String(error)));
+    } finally {
+      this.#isStepping = false;
+    }
+  }
+
+  #perform(outputs: readonly Output[]): void {
+    for (const output of outputs) {
+      if (this.#isStopped) return;
+      this.#do(output);
+    }
+  }
+
+  #do(output: Output): void {
+    switch (output.kind) {
+      case 'append':
+        return this.#append(output.proposal);
+      case 'deliver':
+        return this.#user.onDeliver(output.proposal);
+      case 'syncCompleted':
+        return this.#user.onSyncCompleted(output.id);
+      case 'send':
+        return this.#links.get(output.link)?.send(output.message);
+      case 'ask':
+        return this.#user.onAsked(output.link, output.request);
+      case 'touch':
+        return this.#user.onTouched(output.sessions);
+      case 'pong':
+        return this.toLearner(output.link, { kind: 'pong', zxid: output.zxid, touched: this.#user.takeTouched() });
+      case 'revalidate': {
+        const isValid = this.#user.isSessionValid(output.link, output.sessionId, output.timeoutMs);
+        return this.toLearner(output.link, { kind: 'revalidated', sessionId: output.sessionId, isValid });
+      }
+      case 'revalidated':
+        return this.#user.onRevalidated(output.sessionId, output.isValid);
+      case 'forwardedSyncCompleted':
+        return this.#user.onSyncCompleted(NO_ID);
+      case 'notify':
+        return this.#elections?.send(output.to, writeNotification(output.notification));
+      case 'dial':
+        return this.#dial(output.leader, output.link);
+      case 'close':
+        return this.#links.get(output.link)?.close(output.reason);
+      case 'saveEpoch':
+        return this.#saveEpoch(output.which, output.epoch);
+      case 'truncate':
+        return this.#truncate(output.after);
+      case 'receiveSnapshot':
+        return this.#receiveSnapshot(output.link, output.zxid);
+      case 'sendSnapshot':
+        return this.#links.get(output.link)?.sendSnapshot(this.#user.snapshotSlices());
+      case 'roleChanged':
+        return this.#user.onRoleChanged(output.role, output.reason);
+      default:
+        return assertNever(output);
+    }
+  }
+
+  #append({ zxid, bytes }: Proposal): void {
+    this.#log.append(zxid, bytes);
+    this.#user.onAppended(bytes.length);
+    this.#user.askForTurn();
+  }
+
+  #dial(leader: ServerId, link: LinkId): void {
+    const { ensemble, network } = this.#options;
+    const address = ensemble.member(leader)?.quorumAddress;
+    if (address === undefined) return this.step({ kind: 'linkClosed', link });
+    network.dial(address, {
+      onOpened: (stream) => {
+        if (this.#isStopped) return undefined;
+        const toLeader = new QuorumStream(link, this, stream, 'leader');
+        this.#links.set(link, toLeader);
+        this.step({ kind: 'linkOpened', link });
+        return toLeader.isClosed ? undefined : toLeader;
+      },
+      onFailure: () => this.step({ kind: 'linkClosed', link }),
+    });
+  }
+
+  #saveEpoch(which: EpochKind, epoch: Epoch): void {
+    saveEpoch(this.#options.disk, EPOCH_FILES[which], epoch, (error) => {
+      if (error !== null) return this.#user.onFailure(error);
+      this.step({ kind: 'epochSaved', which, epoch });
+    });
+  }
+
+  #truncate(after: Zxid): void {
+    this.#user.truncate(after, (log) => {
+      this.#log = log;
+      this.step({ kind: 'truncated', zxid: after });
+    });
+  }
+
+  #receiveSnapshot(link: LinkId, zxid: Zxid): void {
+    const snapshot = this.#user.receiveSnapshot(zxid);
+    const stream = this.#links.get(link);
+    if (snapshot === undefined || stream === undefined) {
+      snapshot?.abandon();
+      this.step({ kind: 'snapshotLost' });
+      stream?.close('the snapshot of the leader can not be taken in');
+      return;
+    }
+    this.#receiving = { link, snapshot };
+    stream.receiveSnapshot({
+      write: (bytes) => snapshot.write(bytes),
+      end: () => {
+        this.#receiving = undefined;
+        this.#user.installSnapshot(snapshot, zxid, (log) => {
+          if (log === undefined) {
+            this.step({ kind: 'snapshotLost' });
+            this.#links.get(link)?.close('the snapshot of the leader can not be installed');
+            return;
+          }
+          this.#log = log;
+          this.step({ kind: 'snapshotInstalled', zxid });
+        });
+      },
+    });
+  }
+}
