@@ -55,4 +55,22 @@ describe.skipIf(missing !== undefined)('the configuration of an Apache ZooKeeper
     await expect.poll(connectString).toBe(`${server.connectString}/zookeeper`);
     expect(client.sessionId).toBe(sessionId);
   });
+
+  it('can be replaced as a whole, unless it is another one by now', async () => {
+    const version = async () => {
+      const config = await client.getConfig().forEnsemble();
+      return BigInt(`0x${/version=([0-9a-f]+)/.exec(config.toString())?.[1]}`);
+    };
+    const before = await version();
+    const members = [`server.1=${self}:participant;localhost:${server.port}`];
+    const text = await client
+      .reconfig()
+      .withNewMembers(...members)
+      .fromConfig(before)
+      .forEnsemble();
+    expect(text.toString()).toContain(members[0]);
+    expect(await version()).toBeGreaterThan(before);
+    await expect(client.reconfig({ newMembers: members, fromConfig: before })).rejects.toBeInstanceOf(BadVersionError);
+    await expect.poll(connectString).toBe(`localhost:${server.port}/zookeeper`);
+  });
 });
