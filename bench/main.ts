@@ -1,7 +1,11 @@
 /**
- * `npm run bench [-- start-up|throughput|sessions|watchers|million …]`: the server's figures, beside Apache ZooKeeper's in the same
- * run where that is installed (Debian's package `libzookeeper-java`). Quote the ratios: machines differ, and are shared.
+ * `npm run bench [-- start-up|throughput|sessions|watchers|million|goals|client|leaks …]`: the server's figures, beside Apache ZooKeeper's
+ * in the same run where that is installed (Debian's package `libzookeeper-java`), and the client's, beside those of others (`client.ts`).
+ * Quote the ratios: machines differ, and are shared.
  */
+import { clients } from './client.ts';
+import { goals } from './goals.ts';
+import { leaks } from './leaks.ts';
 import {
   createRequest,
   LoadConnection,
@@ -195,10 +199,17 @@ const measurements: Record<string, () => Promise<void>> = {
   sessions,
   watchers,
   million,
+  client: () => clients(ROUNDS),
+  goals: () => goals(ROUNDS),
+  leaks: async () => {
+    if (!(await leaks())) process.exitCode = 1;
+  },
 };
 
 const asked = process.argv.slice(2);
-for (const name of asked.length > 0 ? asked : Object.keys(measurements)) {
+// Goals are measured with another load, on demand.
+const usual = Object.keys(measurements).filter((name) => name !== 'goals');
+for (const name of asked.length > 0 ? asked : usual) {
   const measurement = measurements[name];
   if (measurement === undefined) {
     console.error(`unknown: ${name}; there are ${Object.keys(measurements).join(', ')}`);
