@@ -53,6 +53,7 @@ export class MeasuredServer implements AsyncDisposable {
       clientPort: port,
       clientPortAddress: '127.0.0.1',
       maxClientCnxns: 0,
+      '4lw.commands.whitelist': 'srvr,mntr',
     };
     const lines = Object.entries({ ...settings, 'admin.enableServer': false }).map(
       ([key, value]) => `${key}=${value}\n`,
@@ -82,6 +83,21 @@ export class MeasuredServer implements AsyncDisposable {
       cpuSeconds: (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND,
       residentMb: Number(/VmRSS:\s+(\d+)/.exec(status)?.[1]) / 1024,
     };
+  }
+
+  /** How many watches its clients have left. */
+  async watchCount(): Promise<number> {
+    return Number(/zk_watch_count\t(\d+)/.exec((await ask(this.port, 'mntr')) ?? '')?.[1]);
+  }
+
+  get pid(): number {
+    return this.#process.pid ?? 0;
+  }
+
+  /** How many clients are connected; undefined if it doesn't answer. */
+  async connectionCount(): Promise<number | undefined> {
+    const count = /Connections: (\d+)/.exec((await ask(this.port, 'srvr')) ?? '')?.[1];
+    return count === undefined ? undefined : Number(count);
   }
 
   /** Kills it and starts it again on what it had written. */
