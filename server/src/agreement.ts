@@ -9,6 +9,7 @@ import type { Input, Output, QuorumPeer, Role } from './quorum-peer.ts';
 import { type EpochFile, saveEpoch } from './storage/epoch-files.ts';
 import type { ReceivedSnapshot } from './storage/history-change.ts';
 import type { TxnLog } from './storage/txn-log.ts';
+import type { StoredHistory } from './stored-history.ts';
 import type { EpochKind, LinkId } from './zab/contract.ts';
 import type { ForwardedRequest, QuorumMessage, TouchedSession } from './zab/messages.ts';
 import type { Proposal } from './zab/proposal.ts';
@@ -28,16 +29,9 @@ export interface AgreementUser {
   onAsked(link: LinkId, request: ForwardedRequest): void;
   onTouched(sessions: readonly TouchedSession[]): void;
   isSessionValid(link: LinkId, sessionId: SessionId, timeoutMs: Millis): boolean;
-  snapshotSlices(): Iterator<Uint8Array, void>;
   /** A learner's part. */
   onRevalidated(sessionId: SessionId, isValid: boolean): void;
   takeTouched(): TouchedSession[];
-  /** Cuts log and database. `done` when that is durable, with the new log. */
-  truncate(after: Zxid, done: (log: TxnLog) => void): void;
-  /** Begins to take in a snapshot; undefined if the disk refuses. */
-  receiveSnapshot(zxid: Zxid): ReceivedSnapshot | undefined;
-  /** Makes it the history. `done` when that is durable, with the new log; undefined if it failed, and all is as it was. */
-  installSnapshot(snapshot: ReceivedSnapshot, zxid: Zxid, done: (log: TxnLog | undefined) => void): void;
   /** The disk or an invariant: the server stops. */
   onFailure(error: Error): void;
 }
@@ -49,7 +43,7 @@ export interface AgreementOptions {
   readonly network: Network;
   /** Where the epoch files are. */
   readonly disk: Disk;
-  readonly log: TxnLog;
+  readonly history: StoredHistory;
   readonly runLog: RunLog;
   readonly frameBytesMax: number;
   readonly now: () => Millis;
@@ -73,19 +67,21 @@ export class Agreement implements QuorumStreamOwner {
   readonly #links = new Map<LinkId, QuorumStream>();
   /** Streams with something to flush at the end of the turn. */
   readonly #written = new Set<QuorumStream>();
-  #log: TxnLog;
+  readonly #history: StoredHistory;
   #listener: Closeable | undefined;
   #receiving: { readonly link: LinkId; readonly snapshot: ReceivedSnapshot } | undefined;
   /** Inputs that came while outputs are carried out: they have their turn behind them. */
   readonly #inputs: Input[] = [];
   #isStepping = false;
   #isStopped = false;
+  /** False while it is being cut or replaced. */
+  #isHistoryOpen = true;
 
   constructor(options: AgreementOptions) {
     this.#options = options;
     this.frameBytesMax = options.frameBytesMax;
     this.#peer = options.peer;
-    this.#log = options.log;
+    this.#history = options.history;
     this.#user = options.user;
     this.#runLog = options.runLog;
     const { self, ensemble, network, runLog } = options;
@@ -106,7 +102,7 @@ export class Agreement implements QuorumStreamOwner {
   }
 
   get log(): TxnLog {
-    return this.#log;
+    return this.#history.log;
   }
 
   /** @param started called once: the ports are bound, or why they can't be */
@@ -154,7 +150,7 @@ export class Agreement implements QuorumStreamOwner {
 
   /** Writes what this turn has made. */
   flush(): void {
-    this.#log.flush();
+    if (this.#isHistoryOpen) this.#history.log.flush();
     for (const stream of this.#written) stream.flush();
     this.#written.clear();
   }
@@ -257,7 +253,7 @@ export class Agreement implements QuorumStreamOwner {
       case 'receiveSnapshot':
         return this.#receiveSnapshot(output.link, output.zxid);
       case 'sendSnapshot':
-        return this.#links.get(output.link)?.sendSnapshot(this.#user.snapshotSlices());
+        return this.#links.get(output.link)?.sendSnapshot(this.#history.slices());
       case 'roleChanged':
         return this.#user.onRoleChanged(output.role, output.reason);
       default:
@@ -266,7 +262,7 @@ export class Agreement implements QuorumStreamOwner {
   }
 
   #append({ zxid, bytes }: Proposal): void {
-    this.#log.append(zxid, bytes);
+    this.#history.log.append(zxid, bytes);
     this.#user.onAppended(bytes.length);
     this.#user.askForTurn();
   }
@@ -295,14 +291,15 @@ export class Agreement implements QuorumStreamOwner {
   }
 
   #truncate(after: Zxid): void {
-    this.#user.truncate(after, (log) => {
-      this.#log = log;
+    this.#isHistoryOpen = false;
+    this.#history.truncate(after, () => {
+      this.#isHistoryOpen = true;
       this.step({ kind: 'truncated', zxid: after });
     });
   }
 
   #receiveSnapshot(link: LinkId, zxid: Zxid): void {
-    const snapshot = this.#user.receiveSnapshot(zxid);
+    const snapshot = this.#history.receive(zxid);
     const stream = this.#links.get(link);
     if (snapshot === undefined || stream === undefined) {
       snapshot?.abandon();
@@ -315,13 +312,9 @@ export class Agreement implements QuorumStreamOwner {
       write: (bytes) => snapshot.write(bytes),
       end: () => {
         this.#receiving = undefined;
-        this.#user.installSnapshot(snapshot, zxid, (log) => {
-          if (log === undefined) {
-            this.step({ kind: 'snapshotLost' });
-            this.#links.get(link)?.close('the snapshot of the leader can not be installed');
-            return;
-          }
-          this.#log = log;
+        this.#isHistoryOpen = false;
+        this.#history.install(snapshot, zxid, () => {
+          this.#isHistoryOpen = true;
           this.step({ kind: 'snapshotInstalled', zxid });
         });
       },

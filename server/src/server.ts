@@ -1,7 +1,6 @@
 import {
   type ConnectRequest,
   JuteReader,
-  JuteWriter,
   type SessionId,
   toHex,
   toServerId,
@@ -18,8 +17,7 @@ import { ClientConnection, type ConnectionOwner } from './connection/client-conn
 import { ConnectionMemory } from './connection/connection-memory.ts';
 import { Connections } from './connection/connections.ts';
 import { Refusals } from './connection/refusals.ts';
-import { SNAPSHOT_SIGNATURE } from './connection/snapshot-stream.ts';
-import { Database } from './database.ts';
+import type { Database } from './database.ts';
 import { Ensemble } from './ensemble.ts';
 import { assert } from './invariant.ts';
 import type {
@@ -27,7 +25,6 @@ import type {
   Clock,
   Closeable,
   Disk,
-  Done,
   Hash,
   Machine,
   Millis,
@@ -39,13 +36,9 @@ import type {
 import { QuorumPeer, type Role } from './quorum-peer.ts';
 import type { ClientRequest } from './request/request.ts';
 import { Serving } from './serving.ts';
-import { readEpochs, type SavedEpochs } from './storage/epoch-files.ts';
-import { notReached, ReceivedSnapshot, truncateHistory } from './storage/history-change.ts';
-import { type Opened, type OpeningOptions, openStorage } from './storage/opening.ts';
-import { snapshotContents } from './storage/snapshot-contents.ts';
+import { epochsOf, readEpochs, type SavedEpochs } from './storage/epoch-files.ts';
 import type { Gzip } from './storage/snapshot-format.ts';
-import type { Snapshots } from './storage/snapshots.ts';
-import { TxnLog } from './storage/txn-log.ts';
+import { StoredHistory } from './stored-history.ts';
 import { WatchTable } from './watch/watch-table.ts';
 import type { LinkId } from './zab/contract.ts';
 import type { ForwardedRequest, TouchedSession } from './zab/messages.ts';
@@ -70,13 +63,6 @@ export interface ServerOptions {
   readonly onFailure: (error: Error) => void;
 }
 
-/** What is on the disks, and in memory of it. Another one after the history was cut or replaced. */
-interface Storage {
-  readonly database: Database;
-  readonly snapshots: Snapshots;
-  readonly log: TxnLog;
-}
-
 type Status =
   | { readonly kind: 'new' }
   | { readonly kind: 'recovering' }
@@ -84,8 +70,6 @@ type Status =
       readonly kind: 'running';
       readonly agreement: Agreement;
       readonly listener: Closeable;
-      /** Undefined while the history is being changed. */
-      storage: Storage | undefined;
       /** Undefined while there is no leader. */
       serving: Serving | undefined;
     }
@@ -106,8 +90,7 @@ export class Server implements ConnectionOwner, AgreementUser {
   readonly #clock: Clock;
   readonly #runLog: RunLog;
 
-  /** Empty until it is recovered. */
-  #database = new Database();
+  readonly #history: StoredHistory;
   readonly #watches: WatchTable<ClientConnection>;
   readonly #connections: Connections;
   readonly connectionMemory: ConnectionMemory;
@@ -135,6 +118,7 @@ export class Server implements ConnectionOwner, AgreementUser {
     this.#clock = options.clock;
     this.#runLog = options.runLog;
     this.#startedAt = this.#clock.now();
+    this.#history = this.#newHistory();
     this.#watches = new WatchTable(this.#config);
     this.#connections = new Connections(this.#config);
     this.connectionMemory = new ConnectionMemory(this.#config);
@@ -153,7 +137,7 @@ export class Server implements ConnectionOwner, AgreementUser {
       now: this.#clock.now(),
       wallTime: this.#clock.wallTime(),
       startedAt: this.#startedAt,
-      database: this.#database,
+      database: this.#history.database,
       statistics: this.statistics,
       metrics: this.metrics,
       outstanding: serving?.pipeline.outstanding ?? 0,
@@ -180,7 +164,7 @@ export class Server implements ConnectionOwner, AgreementUser {
 
   /** The replicated state, to look at. */
   get database(): Database {
-    return this.#database;
+    return this.#history.database;
   }
 
   // --- from the start to the end ------------------------------------------------------------------------------------
@@ -190,66 +174,46 @@ export class Server implements ConnectionOwner, AgreementUser {
     assert(this.#status.kind === 'new', 'SERVER-1: a server is started once');
     this.#status = { kind: 'recovering' };
     const start = this.#clock.now();
-    openStorage(this.#openingOptions(), (outcome) => {
+    this.#history.open((outcome) => {
       if (this.#status.kind !== 'recovering') return;
       if ('error' in outcome) {
         this.#status = { kind: 'stopped' };
         started(outcome);
         return;
       }
-      const { database, recovered } = outcome;
       const tookMs = this.#clock.now() - start;
       this.metrics.summaries.dbinittime.record(tookMs);
-      this.metrics.summaries.startup_txns_loaded.record(recovered.transactions);
-      this.#database = database;
+      this.metrics.summaries.startup_txns_loaded.record(outcome.transactions);
       // An empty folder has got its first snapshot, and nothing else was to be done.
-      if (recovered.snapshot === undefined && recovered.transactions === 0) this.#firstSnapshotMs = tookMs;
-      this.#replayed = recovered.transactions;
-      this.#run(outcome, started);
+      if (outcome.snapshot === undefined && outcome.transactions === 0) this.#firstSnapshotMs = tookMs;
+      this.#replayed = outcome.transactions;
+      this.#run(started);
     });
   }
 
-  #openingOptions(): OpeningOptions {
-    const { logDisk, snapshotDisk = logDisk, gzip, runLog } = this.#options;
-    const config = this.#config;
-    return {
-      logDisk,
-      snapshotDisk,
-      gzip,
-      runLog,
-      compression: config.snapshotCompression,
-      checkDigest: config.digestEnabled,
-      trustEmpty: config.trustEmptySnapshot,
-      withDigest: config.digestEnabled,
-      withLastZxid: config.serializeLastZxid,
-      retained: config.snapshotRetainCount,
-    };
-  }
-
-  #run({ database, snapshots }: Opened, started: Started): void {
+  #run(started: Started): void {
     const { logDisk, snapshotDisk = logDisk, network } = this.#options;
     const { serverId, ensemble: members, tickTimeMs, initLimit, syncLimit, frameBytesMax } = this.#config;
     const self = toServerId(serverId);
     const ensemble = members ?? Ensemble.of(self);
-    const { lastZxid } = database;
+    const { lastZxid } = this.#history.database;
     let epochs: SavedEpochs;
     try {
-      epochs = readEpochs(snapshotDisk, lastZxid);
+      epochs = ensemble.isAlone ? epochsOf(lastZxid) : readEpochs(snapshotDisk, lastZxid);
     } catch (error) {
       return this.#failToStart(error instanceof Error ? error : new Error(String(error)), started);
     }
     const peer = new QuorumPeer({ self, ensemble, lastZxid, epochs, timing: { tickTimeMs, initLimit, syncLimit } });
-    const log = this.#newLog(lastZxid);
     const agreement = new Agreement({
-      ...{ self, ensemble, peer, network, log, frameBytesMax },
+      ...{ self, ensemble, peer, network, frameBytesMax },
+      history: this.#history,
       disk: snapshotDisk,
       runLog: this.#runLog,
       now: () => this.#clock.now(),
       user: this,
     });
-    const storage = { database, snapshots, log };
     const listener = this.#listen(started);
-    this.#status = { kind: 'running', agreement, listener, storage, serving: undefined };
+    this.#status = { kind: 'running', agreement, listener, serving: undefined };
     agreement.start((error) => {
       if (error !== null) this.#failToStart(error, started);
     });
@@ -263,35 +227,28 @@ export class Server implements ConnectionOwner, AgreementUser {
       status.serving?.pipeline.stop();
       status.listener.close();
       status.agreement.stop('the server does not start');
-      status.storage?.snapshots.close(() => undefined);
+      this.#history.abandon();
     }
     this.#clock.setAlarm(Number.POSITIVE_INFINITY, () => undefined);
     started({ error });
   }
 
-  #newLog(lastZxid: Zxid): TxnLog {
-    const { config, metrics } = { config: this.#config, metrics: this.metrics };
-    const log: TxnLog = new TxnLog({
-      disk: this.#options.logDisk,
-      lastZxid,
-      preallocateBytes: config.preallocateBytes,
-      fileBytesMax: config.logFileBytesMax,
-      forceSync: config.forceSync,
-      clock: this.#clock,
-      syncWarningMs: config.syncWarningMs,
-      onSyncTime: (ms) => metrics.summaries.fsynctime.record(ms),
-      onSlowSync: (ms, fileBytes) => this.#onSlowSync(ms, fileBytes),
+  #newHistory(): StoredHistory {
+    const { logDisk, snapshotDisk = logDisk, gzip } = this.#options;
+    return new StoredHistory({
+      ...{ logDisk, snapshotDisk, gzip, config: this.#config, clock: this.#clock, runLog: this.#runLog },
+      metrics: this.metrics,
       onSynced: (zxid) => this.#guard(() => this.#onSynced(zxid)),
+      onSlowSync: (ms, fileBytes) => this.#onSlowSync(ms, fileBytes),
       onFailure: (error) => this.onFailure(error),
     });
-    return log;
   }
 
   // --- what agreement asks for --------------------------------------------------------------------------------------
 
   onRoleChanged(role: Role | undefined, reason: string): void {
     if (this.#status.kind !== 'running') return;
-    const { agreement, storage, serving } = this.#status;
+    const { agreement, serving } = this.#status;
     if (role === undefined) {
       serving?.pipeline.stop();
       this.#status.serving = undefined;
@@ -299,9 +256,8 @@ export class Server implements ConnectionOwner, AgreementUser {
       this.#connections.close('the server has no leader');
       return;
     }
-    assert(storage !== undefined, 'ZAB-1: a server without a history has no role');
     const { hash, random } = this.#options;
-    const { database, snapshots } = storage;
+    const { database, snapshots } = this.#history;
     const { ensemble } = this.#config;
     if (ensemble !== undefined) database.tree.setConfig(Buffer.from(ensemble.text), this.#clock.wallTime());
     const next = new Serving({
@@ -332,7 +288,7 @@ export class Server implements ConnectionOwner, AgreementUser {
     const serving = this.#serving;
     if (serving !== undefined) return serving.pipeline.deliver(proposal);
     // Nobody is served, and nobody is to be told.
-    this.#database.apply(txnCodec.read(new JuteReader(proposal.bytes)));
+    this.#history.database.apply(txnCodec.read(new JuteReader(proposal.bytes)));
   }
 
   onAppended(bytes: number): void {
@@ -364,68 +320,13 @@ export class Server implements ConnectionOwner, AgreementUser {
     return this.#serving?.takeTouched() ?? [];
   }
 
-  *snapshotSlices(): Generator<Uint8Array, void, void> {
-    yield* snapshotContents(this.#database, SENT_SLICE_BYTES);
-    const writer = new JuteWriter(64);
-    writer.writeString(SNAPSHOT_SIGNATURE);
-    yield writer.take();
-  }
-
-  truncate(after: Zxid, done: (log: TxnLog) => void): void {
-    this.#runLog.warn(`the history is cut behind zxid ${toHex(after)}: the leader does not have what follows`);
-    this.#changeHistory((changed) => truncateHistory(this.#folders, after, changed), after, done);
-  }
-
-  receiveSnapshot(zxid: Zxid): ReceivedSnapshot | undefined {
-    this.#runLog.info(`the leader sends a snapshot at zxid ${toHex(zxid)}`);
-    try {
-      return new ReceivedSnapshot(this.#folders, zxid);
-    } catch (error) {
-      this.#runLog.error(`it can't be taken in: ${error instanceof Error ? error.message : String(error)}`);
-      return undefined;
-    }
-  }
-
-  installSnapshot(snapshot: ReceivedSnapshot, zxid: Zxid, done: (log: TxnLog | undefined) => void): void {
-    this.#changeHistory((changed) => snapshot.install(changed), zxid, done);
-  }
-
-  get #folders(): { readonly logDisk: Disk; readonly snapshotDisk: Disk } {
-    const { logDisk, snapshotDisk = logDisk } = this.#options;
-    return { logDisk, snapshotDisk };
-  }
-
-  /** Closes the files, has them changed, and recovers from them: the history must end at `zxid` then. */
-  #changeHistory(change: (changed: Done) => void, zxid: Zxid, done: (log: TxnLog) => void): void {
-    if (this.#status.kind !== 'running' || this.#status.storage === undefined) return;
-    const { log, snapshots } = this.#status.storage;
-    this.#status.storage = undefined;
-    const reopened = (outcome: Opened | { readonly error: Error }): void => {
-      if (this.#status.kind !== 'running') return;
-      if ('error' in outcome) return this.onFailure(outcome.error);
-      const { database } = outcome;
-      if (database.lastZxid !== zxid)
-        return this.onFailure(notReached(this.#folders.logDisk.name, zxid, database.lastZxid));
-      this.#database = database;
-      const storage = { database, snapshots: outcome.snapshots, log: this.#newLog(zxid) };
-      this.#status.storage = storage;
-      done(storage.log);
-    };
-    const changed: Done = (error) =>
-      error === null ? openStorage(this.#openingOptions(), reopened) : this.onFailure(error);
-    log.close((error) => {
-      if (error !== null) return;
-      snapshots.close(() => change(changed));
-    });
-  }
-
   #listen(started: Started): Closeable {
     return this.#options.network.listen(
       { host: this.#config.clientPortAddress, port: this.#config.clientPort },
       {
         onListening: (address) => {
           this.#clientPort = address.port;
-          const last = toHex(this.#database.lastZxid);
+          const last = toHex(this.#history.database.lastZxid);
           this.#runLog.info(`serving on ${address.host}:${address.port}, last zxid ${last}`);
           this.#setAlarm();
           started({ address });
@@ -449,9 +350,7 @@ export class Server implements ConnectionOwner, AgreementUser {
     status.agreement.stop('the server stops');
     this.#connections.close('the server stops');
     this.#clock.setAlarm(Number.POSITIVE_INFINITY, () => undefined);
-    const { storage } = status;
-    if (storage === undefined) closed(null);
-    else storage.log.close((error) => storage.snapshots.close(() => closed(error)));
+    this.#history.close(closed);
   }
 
   /** A broken invariant stops the server: worse to answer wrongly than not at all. */
@@ -475,7 +374,7 @@ export class Server implements ConnectionOwner, AgreementUser {
       status.serving?.pipeline.stop();
       status.listener.close();
       status.agreement.stop('the server has failed');
-      status.storage?.snapshots.close(() => undefined);
+      this.#history.abandon();
     }
     this.#connections.close('the server has failed');
     this.#options.onFailure(error);
@@ -627,9 +526,6 @@ export class Server implements ConnectionOwner, AgreementUser {
     return this.#serving?.sessions.expire(sessionId) ?? false;
   }
 }
-
-/** A snapshot is sent in pieces of this size. */
-const SENT_SLICE_BYTES = 128 * 1024;
 
 /** For a server whose machine nobody asks about. */
 const UNKNOWN_MACHINE: Machine = {

@@ -160,7 +160,11 @@ describe('zkserver start-foreground', () => {
   it.each([
     ['a value that is not a number', ['clientPort=2181', 'maxClientCnxns=many'], /zoo\.cfg:8: maxClientCnxns: "many"/],
     ['a missing port', [], /zoo\.cfg: clientPort is not set/],
-    ['an ensemble', ['clientPort=2181', 'server.1=a:2888:3888'], /zoo\.cfg:8: server\.1: .*ensemble/],
+    [
+      'a member without its number',
+      ['clientPort=2181', 'server.1=a:2888:3888', 'server.2=b:2888:3888'],
+      /myid: ENOENT/,
+    ],
   ])('refuses %s with one line that names file, line and key', async (_what, settings, message) => {
     const server = run(['start-foreground', await zooCfg(...settings)]);
     expect(await server.ended).toBe(2);

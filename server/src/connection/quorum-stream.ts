@@ -35,11 +35,11 @@ export class QuorumStream implements StreamHandler {
   readonly #packets: QuorumPacketReader;
   readonly #writer = new JuteWriter(16 * 1024);
   /** A snapshot is being received. */
-  #snapshot: SnapshotStream | undefined;
+  #snapshot: { readonly stream: SnapshotStream; readonly sink: SnapshotSink } | undefined;
   /** A snapshot is being sent: packets wait behind it. */
   #waiting: QuorumPacket[] | undefined;
-  /** Makes the next slice of the snapshot. */
-  #nextSlice: (() => Uint8Array | undefined) | undefined;
+  /** The rest of the snapshot that is being sent. */
+  #slices: Generator<Uint8Array, void, void> | undefined;
   #isClosed = false;
 
   /** @param sender who is at the other end */
@@ -71,25 +71,28 @@ export class QuorumStream implements StreamHandler {
   }
 
   /** Sends a snapshot, slice by slice as the other end takes them; what is sent afterwards comes behind it. */
-  sendSnapshot(slices: Iterator<Uint8Array, void>): void {
+  sendSnapshot(slices: Generator<Uint8Array, void, void>): void {
+    if (this.#isClosed) {
+      slices.return();
+      return;
+    }
     this.flush();
     this.#waiting = [];
-    this.#nextSlice = () => {
-      const slice = slices.next();
-      return slice.done === true ? undefined : slice.value;
-    };
+    this.#slices = slices;
     this.#sendSlices();
   }
 
   /** A snapshot follows, behind the packet that was received last. */
   receiveSnapshot(sink: SnapshotSink): void {
-    this.#snapshot = new SnapshotStream((bytes) => sink.write(bytes));
-    this.#onSnapshotEnd = () => sink.end();
+    this.#snapshot = { stream: new SnapshotStream((bytes) => sink.write(bytes)), sink };
   }
-  #onSnapshotEnd: () => void = () => undefined;
 
   flush(): void {
-    if (!this.#isClosed && this.#writer.length > 0) this.#stream.write(this.#writer.take());
+    if (this.#isClosed || this.#writer.length === 0) return;
+    this.#stream.write(this.#writer.take());
+    if (this.#stream.queuedBytes <= QUEUED_BYTES_MAX) return;
+    this.#stream.destroy();
+    this.#end(`it does not read: ${this.#stream.queuedBytes} bytes wait for it`);
   }
 
   close(reason: string): void {
@@ -124,10 +127,11 @@ export class QuorumStream implements StreamHandler {
         this.#packets.push(behind);
         behind = this.#readPackets();
       } else {
-        behind = this.#snapshot.push(behind);
+        const { stream, sink } = this.#snapshot;
+        behind = stream.push(behind);
         if (behind === undefined) return;
         this.#snapshot = undefined;
-        this.#onSnapshotEnd();
+        sink.end();
       }
     }
   }
@@ -144,13 +148,13 @@ export class QuorumStream implements StreamHandler {
   }
 
   #sendSlices(): void {
-    while (this.#nextSlice !== undefined && !this.#isClosed && this.#stream.queuedBytes < QUEUED_BYTES_MAX) {
-      const slice = this.#nextSlice();
-      if (slice !== undefined) {
-        this.#stream.write(slice);
+    while (this.#slices !== undefined && !this.#isClosed && this.#stream.queuedBytes < SNAPSHOT_BYTES_QUEUED_MAX) {
+      const slice = this.#slices.next();
+      if (slice.done !== true) {
+        this.#stream.write(slice.value);
         continue;
       }
-      this.#nextSlice = undefined;
+      this.#slices = undefined;
       const waiting = this.#waiting ?? [];
       this.#waiting = undefined;
       for (const packet of waiting) quorumPacket.write(this.#writer, packet);
@@ -161,10 +165,15 @@ export class QuorumStream implements StreamHandler {
   #end(reason: string): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
-    this.#nextSlice = undefined;
+    // The tree keeps what changes until then.
+    this.#slices?.return();
+    this.#slices = undefined;
+    this.#waiting = undefined;
     this.#owner.onLinkClosed(this.link, reason);
   }
 }
 
 /** So much of a snapshot may wait for the network at a time. */
-const QUEUED_BYTES_MAX = 1024 * 1024;
+const SNAPSHOT_BYTES_QUEUED_MAX = 1024 * 1024;
+/** Who leaves more unread is cut off: the leader's memory is not its. */
+const QUEUED_BYTES_MAX = 256 * 1024 * 1024;

@@ -14,6 +14,9 @@ export interface SavedEpochs {
   readonly current: Epoch;
 }
 
+/** Of a server that has never taken part in an ensemble. */
+export const epochsOf = (lastZxid: Zxid): SavedEpochs => ({ accepted: epochOf(lastZxid), current: epochOf(lastZxid) });
+
 /**
  * What is on the disk; a server that has never taken part has the epoch of its history.
  * @throws StorageError if a file holds no epoch, or they are at odds with each other or with the history

@@ -40,6 +40,10 @@ export class Broadcast {
     return this.#lastProposed;
   }
 
+  get lastCommitted(): Zxid {
+    return this.#lastCommitted;
+  }
+
   propose(proposal: Proposal): void {
     assert(proposal.zxid === this.nextZxid, 'LOG-2: a proposal must have the next zxid');
     this.#lastProposed = proposal.zxid;

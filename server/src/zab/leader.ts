@@ -157,7 +157,7 @@ export class Leader {
       case 'ackEpoch':
         return this.#onAckEpoch(learner, message);
       case 'ack':
-        return this.#onAck(learner, message.zxid);
+        return this.#onAck(learner, message.zxid, now);
       case 'pong':
         return [{ kind: 'touch', sessions: message.touched }];
       case 'request':
@@ -249,6 +249,8 @@ export class Leader {
       phase: 'info',
       lastZxid: 0n as Zxid,
       heardAt: now,
+      acked: 0n as Zxid,
+      ackedAt: now,
       heldCommits: [],
     };
     this.#learners.set(link, learner);
@@ -328,6 +330,8 @@ export class Leader {
     // What is proposed and not committed yet: observers are told when it is.
     if (isVoter) for (const proposal of this.#history.pending) outputs.push(send(link, { kind: 'proposal', proposal }));
     learner.phase = 'syncing';
+    // The rest has a proposal to be acknowledged.
+    learner.acked = this.#phase.kind === 'broadcast' ? this.#phase.broadcast.lastCommitted : makeZxid(this.#epoch, 0);
     outputs.push(send(link, { kind: 'newLeader', epoch: this.#epoch, configuration: this.#ensemble.text }));
     return outputs;
   }
@@ -338,7 +342,7 @@ export class Leader {
     return this.#establish();
   }
 
-  #onAck(learner: LearnerProgress, zxid: Zxid): Output[] {
+  #onAck(learner: LearnerProgress, zxid: Zxid, now: Millis): Output[] {
     if (learner.phase === 'syncing') {
       // A server of 3.8 may acknowledge a proposal before NEWLEADER (ZOOKEEPER-4685).
       if (zxid !== makeZxid(this.#epoch, 0)) return [];
@@ -348,6 +352,10 @@ export class Leader {
       return this.#establish();
     }
     if (this.#phase.kind !== 'broadcast' || !learner.isVoter || epochOf(zxid) !== this.#epoch) return [];
+    if (zxid > learner.acked) {
+      learner.acked = zxid;
+      learner.ackedAt = now;
+    }
     return this.#commit(this.#phase.broadcast.onAck(learner.id, zxid));
   }
 
@@ -415,14 +423,23 @@ export class Leader {
   #dropSilent(now: Millis): Output[] {
     const { tickTimeMs, initLimit, syncLimit } = this.#timing;
     const outputs: Output[] = [];
-    for (const { id, link, phase, heardAt } of [...this.#learners.values()]) {
+    for (const learner of [...this.#learners.values()]) {
+      const { id, link, phase } = learner;
       const limit = phase === 'synced' || phase === 'serving' ? syncLimit : initLimit;
-      if (now - heardAt < limit * tickTimeMs) continue;
+      const last = Math.min(learner.heardAt, this.#lastProgress(learner, now));
+      if (now - last < limit * tickTimeMs) continue;
       this.#learners.delete(link);
       if (this.#phase.kind === 'broadcast' && !this.#isConnected(id)) this.#phase.broadcast.forget(id);
-      outputs.push({ kind: 'close', link, reason: `it was silent for ${limit} ticks` });
+      outputs.push({ kind: 'close', link, reason: `it was silent, or acknowledged nothing, for ${limit} ticks` });
     }
     return outputs;
+  }
+
+  /** When a voter that serves last got further with what it has to acknowledge: now, if there is nothing. */
+  #lastProgress(learner: LearnerProgress, now: Millis): Millis {
+    const hasAll = this.#phase.kind !== 'broadcast' || learner.acked >= this.#phase.broadcast.lastProposed;
+    if (hasAll || !learner.isVoter || learner.phase !== 'serving') learner.ackedAt = now;
+    return learner.ackedAt;
   }
 }
 

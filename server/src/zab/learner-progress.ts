@@ -24,6 +24,10 @@ export interface LearnerProgress {
   lastZxid: Zxid;
   /** When it was heard last. */
   heardAt: Millis;
+  /** Up to where it has acknowledged proposals, or 0. */
+  acked: Zxid;
+  /** When it last had acknowledged all, or some more. */
+  ackedAt: Millis;
   /** Commits that it will be told when it serves: servers of 3.8 fail over one between NEWLEADER and UPTODATE (ZOOKEEPER-4394). */
   readonly heldCommits: Zxid[];
 }
