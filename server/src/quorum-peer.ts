@@ -31,6 +31,8 @@ export interface QuorumPeerOptions {
   readonly ensemble: Ensemble;
   /** Where the recovered history ends. */
   readonly lastZxid: Zxid;
+  /** The last proposals of it, for learners that lack them. Default: none. */
+  readonly recent?: readonly Proposal[];
   /** As they are on the disk. Not used by a server alone. */
   readonly epochs: Epochs;
   readonly timing: ZabTiming;
@@ -67,12 +69,12 @@ export class QuorumPeer {
   #writes = 0;
   #nextLink = 1;
 
-  constructor({ self, ensemble, lastZxid, epochs, timing }: QuorumPeerOptions) {
+  constructor({ self, ensemble, lastZxid, recent = [], epochs, timing }: QuorumPeerOptions) {
     this.#self = self;
     this.#ensemble = ensemble;
     this.#timing = timing;
     this.#epochs = epochs;
-    this.#history = new History(lastZxid, { keepsRecent: !ensemble.isAlone });
+    this.#history = new History(lastZxid, { keepsRecent: !ensemble.isAlone, recent });
     this.#election = new FastLeaderElection({ self, ensemble });
   }
 

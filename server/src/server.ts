@@ -187,11 +187,11 @@ export class Server implements ConnectionOwner, AgreementUser {
       // An empty folder has got its first snapshot, and nothing else was to be done.
       if (outcome.snapshot === undefined && outcome.transactions === 0) this.#firstSnapshotMs = tookMs;
       this.#replayed = outcome.transactions;
-      this.#run(started);
+      this.#run(outcome.recent, started);
     });
   }
 
-  #run(started: Started): void {
+  #run(recent: readonly Proposal[], started: Started): void {
     const { logDisk, snapshotDisk = logDisk, network } = this.#options;
     const { serverId, ensemble: members, tickTimeMs, initLimit, syncLimit, frameBytesMax } = this.#config;
     const self = toServerId(serverId);
@@ -203,7 +203,10 @@ export class Server implements ConnectionOwner, AgreementUser {
     } catch (error) {
       return this.#failToStart(error instanceof Error ? error : new Error(String(error)), started);
     }
-    const peer = new QuorumPeer({ self, ensemble, lastZxid, epochs, timing: { tickTimeMs, initLimit, syncLimit } });
+    const peer = new QuorumPeer({
+      ...{ self, ensemble, lastZxid, recent, epochs },
+      timing: { tickTimeMs, initLimit, syncLimit },
+    });
     const agreement = new Agreement({
       ...{ self, ensemble, peer, network, frameBytesMax },
       history: this.#history,

@@ -153,6 +153,7 @@ export class StoredHistory {
       compression: config.snapshotCompression,
       checkDigest: config.digestEnabled,
       trustEmpty: config.trustEmptySnapshot,
+      recentMax: config.ensemble === undefined ? 0 : RECENT_MAX,
       withDigest: config.digestEnabled,
       withLastZxid: config.serializeLastZxid,
       retained: config.snapshotRetainCount,
@@ -185,6 +186,9 @@ function* withSignature(contents: Generator<Uint8Array, void, void>): Generator<
   writer.writeString(SNAPSHOT_SIGNATURE);
   yield writer.take();
 }
+
+/** As many as agreement keeps. */
+const RECENT_MAX = 500;
 
 /** A snapshot is sent in pieces of this size. */
 const SLICE_BYTES = 128 * 1024;

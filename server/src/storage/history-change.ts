@@ -115,11 +115,13 @@ export class ReceivedSnapshot {
     writer.writeInt(SNAPSHOT_MAGIC);
     writer.writeInt(SNAPSHOT_VERSION);
     writer.writeLong(SNAPSHOT_DBID);
+    // In front of all that arrives while the file is being emptied.
+    this.#queue.push(writer.take());
     this.#isWriting = true;
     this.#file.truncate(0, (error) => {
       this.#isWriting = false;
       if (error !== null) this.#failure = error;
-      this.write(writer.take());
+      this.#writeNext();
     });
   }
 

@@ -20,8 +20,8 @@ import { readTxnLog, type TxnLogEntry } from './txn-log-reader.ts';
 
 /** What the logs are replayed into. */
 export interface Replay {
-  /** Applies the next transaction. Its buffers are views of a chunk of the file: what is kept must be copied. */
-  apply(txn: Txn): void;
+  /** Applies the next transaction. It and its bytes are views of a chunk of the file: what is kept must be copied. */
+  apply(txn: Txn, bytes: Uint8Array): void;
 }
 
 /** What comes before the first transaction that is replayed. */
@@ -169,17 +169,17 @@ class History {
     if (this.#start.kind === 'snapshot' && entry.zxid <= this.#start.zxid) return;
     if (this.transactions > 0) this.#requireSuccessor(entry.zxid, place);
     else this.#requireStart(entry.zxid, file);
-    this.#apply(decode(entry, place), place);
+    this.#apply(decode(entry, place), entry.bytes, place);
     this.last = entry.zxid;
     this.transactions++;
   }
 
   /** A transaction that nobody would have proposed is damage in the file, and no broken invariant of this program. */
-  #apply(decoded: Txn, place: Place): void {
+  #apply(decoded: Txn, bytes: Uint8Array, place: Place): void {
     const problem = nonsenseIn(decoded.body);
     if (problem !== undefined) throw senseless(decoded, problem, place);
     try {
-      this.#database.apply(decoded);
+      this.#database.apply(decoded, bytes);
     } catch (cause) {
       if (!(cause instanceof InvariantError)) throw cause;
       throw senseless(decoded, cause.message, { ...place, cause });

@@ -1,7 +1,7 @@
-import { toHex, ZERO_ZXID, type Zxid } from 'zookeeper-protocol-ts';
+import { type Txn, toHex, ZERO_ZXID, type Zxid } from 'zookeeper-protocol-ts';
 import { Database } from '../database.ts';
 import type { Disk, Done } from '../ports.ts';
-import { logsInOrder, type Replayed, type ReplayStart, repairLogs, replayLogs } from './log-replay.ts';
+import { logsInOrder, type Replay, type Replayed, type ReplayStart, repairLogs, replayLogs } from './log-replay.ts';
 import { type Gzip, isUnfinishedSnapshotName, type SnapshotName, snapshotsIn } from './snapshot-format.ts';
 import { readSnapshot, type SnapshotDigest } from './snapshot-reader.ts';
 import { inOrder, onFile, type Step } from './steps.ts';
@@ -14,6 +14,8 @@ export interface RecoveryOptions {
   readonly gzip?: Gzip | undefined;
   /** Compare the tree with the digest of the snapshot (`digest.enabled`). */
   readonly checkDigest: boolean;
+  /** So many of the last transactions are handed out as they stand in the log, for servers that lack them. Default: none. */
+  readonly recentMax?: number;
   /** Without a snapshot, believe that the logs are the whole history (`snapshot.trust.empty`). */
   readonly trustEmpty: boolean;
 }
@@ -21,6 +23,8 @@ export interface RecoveryOptions {
 export interface Recovered extends Replayed {
   /** The snapshot that the history starts with; undefined if there is none. */
   readonly snapshot: SnapshotName | undefined;
+  /** The last transactions, oldest first, without a gap up to the end. */
+  readonly recent: readonly RecentEntry[];
   /** Newer ones that can't be used, newest first. */
   readonly unusableSnapshots: readonly UnusableSnapshot[];
   /** Removed: the process that wrote them didn't get to their end. */
@@ -74,24 +78,32 @@ function restore(options: RecoveryOptions): { recovered: Recovered; database: Da
   for (const snapshot of candidates) {
     const attempt = restoreFrom(snapshot, options);
     if (!(attempt instanceof StorageError)) {
-      const { replayed, database } = attempt;
-      return { recovered: { ...replayed, snapshot, unusableSnapshots, unfinishedSnapshots }, database };
+      const { replayed, database, recent } = attempt;
+      return { recovered: { ...replayed, recent, snapshot, unusableSnapshots, unfinishedSnapshots }, database };
     }
     problem ??= attempt;
     unusableSnapshots.push({ file: snapshot.name, problem: attempt.message });
   }
   const start: ReplayStart = candidates.length === 0 && trustEmpty ? { kind: 'trust' } : { kind: 'beginning' };
   const database = new Database();
-  const replayed = withoutSnapshot(logDisk, start, database, problem);
+  const recent = new RecentEntries(options);
+  const apply = (txn: Txn, bytes: Uint8Array): void => {
+    database.apply(txn);
+    recent.push(txn.header.zxid, bytes);
+  };
+  const replayed = withoutSnapshot(logDisk, start, { apply }, problem);
   if (problem !== undefined && replayed.transactions === 0) throw problem;
-  return { recovered: { ...replayed, snapshot: undefined, unusableSnapshots, unfinishedSnapshots }, database };
+  return {
+    recovered: { ...replayed, recent: recent.entries, snapshot: undefined, unusableSnapshots, unfinishedSnapshots },
+    database,
+  };
 }
 
 /** The problem of the snapshots says more than that one is missing. */
 function withoutSnapshot(
   disk: Disk,
   start: ReplayStart,
-  database: Database,
+  database: Replay,
   problem: StorageError | undefined,
 ): Replayed {
   try {
@@ -104,8 +116,10 @@ function withoutSnapshot(
 /** Why the snapshot can't be used, or what came of it. */
 function restoreFrom(
   candidate: SnapshotName,
-  { logDisk, snapshotDisk, gzip, checkDigest }: RecoveryOptions,
-): { replayed: Replayed; database: Database } | StorageError {
+  options: RecoveryOptions,
+): { replayed: Replayed; database: Database; recent: readonly RecentEntry[] } | StorageError {
+  const { logDisk, snapshotDisk, gzip, checkDigest } = options;
+  const recent = new RecentEntries(options);
   try {
     const file = snapshotDisk.open(candidate.name);
     const { tree, sessions, zxid, digest } = closing(file, () => readSnapshot(file, candidate, gzip));
@@ -121,19 +135,46 @@ function restoreFrom(
       logDisk,
       { kind: 'snapshot', zxid },
       {
-        apply: (txn) => {
+        apply: (txn, bytes) => {
           database.apply(txn);
+          recent.push(txn.header.zxid, bytes);
           check();
         },
       },
     );
     if (digest !== undefined && digest.zxid > replayed.lastZxid)
       throw halfReplayed(candidate, digest, replayed.lastZxid);
-    return { replayed, database };
+    return { replayed, database, recent: recent.entries };
   } catch (error) {
     // What is wrong with the logs an older snapshot doesn't mend.
     if (error instanceof StorageError && /^(SNAPSHOT_|DIGEST_)/.test(error.code)) return error;
     throw error;
+  }
+}
+
+/** A transaction as it stands in the log. */
+export interface RecentEntry {
+  readonly zxid: Zxid;
+  readonly bytes: Uint8Array;
+}
+
+/** The last transactions of a replay. */
+class RecentEntries {
+  readonly #max: number;
+  #entries: RecentEntry[] = [];
+
+  constructor({ recentMax = 0 }: RecoveryOptions) {
+    this.#max = recentMax;
+  }
+
+  push(zxid: Zxid, bytes: Uint8Array): void {
+    if (this.#max === 0) return;
+    this.#entries.push({ zxid, bytes: Buffer.from(bytes) });
+    if (this.#entries.length >= this.#max * 2) this.#entries = this.#entries.slice(-this.#max);
+  }
+
+  get entries(): readonly RecentEntry[] {
+    return this.#max === 0 ? [] : this.#entries.slice(-this.#max);
   }
 }
 

@@ -13,6 +13,11 @@ export type Sync =
   | { readonly kind: 'diff' | 'trunc'; readonly zxid: Zxid; readonly proposals: readonly Proposal[] }
   | { readonly kind: 'snap' };
 
+export interface HistoryOptions {
+  readonly keepsRecent: boolean;
+  readonly recent?: readonly Proposal[];
+}
+
 /**
  * This server's history, as far as agreement must know it: where the log ends, up to where the database has been told, the
  * proposals between the two, and the last ones before.
@@ -36,10 +41,11 @@ export class History {
 
   /**
    * @param lastZxid where the recovered history ends: all of it is in the database, and durable
-   * @param options `keepsRecent`: whether there may be learners
+   * @param options `keepsRecent`: whether there may be learners; `recent`: the end of that history
    */
-  constructor(lastZxid: Zxid, { keepsRecent }: { readonly keepsRecent: boolean }) {
+  constructor(lastZxid: Zxid, { keepsRecent, recent = [] }: HistoryOptions) {
     this.#keepsRecent = keepsRecent;
+    if (keepsRecent) for (const proposal of recent) this.#keep(proposal);
     this.#lastLogged = lastZxid;
     this.#lastDelivered = lastZxid;
     this.#lastSynced = lastZxid;
