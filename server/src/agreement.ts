@@ -309,7 +309,10 @@ export class Agreement implements QuorumStreamOwner {
     }
     this.#receiving = { link, snapshot };
     stream.receiveSnapshot({
-      write: (bytes) => snapshot.write(bytes),
+      write: (bytes) => {
+        this.step({ kind: 'heard', link });
+        snapshot.write(bytes);
+      },
       end: () => {
         this.#receiving = undefined;
         this.#isHistoryOpen = false;

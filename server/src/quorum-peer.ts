@@ -171,6 +171,9 @@ export class QuorumPeer {
         return this.#onTick(now);
       case 'message':
         return this.#onMessage(input.link, input.message, now);
+      case 'heard':
+        if (this.#status.kind === 'learning') this.#status.learner.onHeard(input.link, now);
+        return [];
       case 'linkOpened':
         if (this.#status.kind === 'learning')
           return this.#follow(this.#status.learner.onLinkOpened(input.link, now), now);

@@ -26,6 +26,8 @@ export type Input =
   /** Also if it was never opened. Nothing follows on that link. */
   | { readonly kind: 'linkClosed'; readonly link: LinkId }
   | { readonly kind: 'message'; readonly link: LinkId; readonly message: QuorumMessage }
+  /** A part of the snapshot has arrived: the leader is alive. */
+  | { readonly kind: 'heard'; readonly link: LinkId }
   | { readonly kind: 'epochSaved'; readonly which: EpochKind; readonly epoch: Epoch }
   /** The log was cut, and the database too where it had more: durable, the history ends here now. */
   | { readonly kind: 'truncated'; readonly zxid: Zxid }

@@ -111,14 +111,14 @@ export class History {
     this.#recentBytes = proposal.bytes.length;
   }
 
-  /** The log was cut behind `zxid`. */
+  /** The log was cut behind `zxid`, durably. */
   truncate(zxid: Zxid): void {
     const kept = [...this.#pending].filter((proposal) => proposal.zxid <= zxid);
     this.#pending = new Fifo();
     for (const proposal of kept) this.#pending.push(proposal);
     this.#recent = this.#recent.filter((proposal) => proposal.zxid <= zxid);
     this.#lastLogged = zxid;
-    if (this.#lastSynced > zxid) this.#lastSynced = zxid;
+    this.#lastSynced = zxid;
     if (this.#lastDelivered > zxid) this.#lastDelivered = zxid;
   }
 

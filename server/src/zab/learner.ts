@@ -175,6 +175,11 @@ export class Learner {
     }
   }
 
+  /** The leader is alive, whatever it sends. */
+  onHeard(link: LinkId, now: Millis): void {
+    if (link === this.#link) this.#heardAt = now;
+  }
+
   onEpochSaved(which: EpochKind): Output[] {
     const phase = this.#phase;
     if (phase.kind === 'savingAccepted' && which === 'accepted')
