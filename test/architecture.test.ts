@@ -14,7 +14,7 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 const packages = {
   protocol: { imports: [], doors: ['index.ts'] },
   client: { imports: ['zookeeper-protocol-ts', 'rxjs', 'retry', 'debug'], doors: ['index.ts', 'rx.ts', 'cli/main.ts'] },
-  recipes: { imports: ['zookeeper-client-ts', 'rxjs'], doors: ['index.ts'] },
+  recipes: { imports: ['zookeeper-client-ts', 'rxjs'], doors: ['index.ts', 'rx.ts'] },
   server: {
     imports: ['zookeeper-protocol-ts', 'debug'],
     doors: ['index.ts', 'node/main.ts', 'node/txnlog-tool.ts', 'node/snapshot-tool.ts', 'testing/testing-server.ts'],
@@ -28,6 +28,8 @@ const machine = [
   /^client\/src\/(session\/tcp-transport|gzip-compression-provider|diagnostics)\.ts$/,
   // AsyncLocalStorage: which flow of control asks for a lock.
   /^recipes\/src\/lock-scope\.ts$/,
+  // networkInterfaces: where others can reach this machine.
+  /^recipes\/src\/discovery\/local-address\.ts$/,
 ];
 
 /** Areas of the server, and what each may import of the others. */

@@ -1,6 +1,45 @@
 export { type AcquireOptions, AcquireTimeoutError } from './acquire-timeout.ts';
+export { DistributedAtomicInteger } from './atomic-integer.ts';
+export { DistributedAtomicLong } from './atomic-long.ts';
+export type { Arithmetic, DistributedAtomicNumber } from './atomic-number.ts';
+export { type AtomicValueOptions, DistributedAtomicValue } from './atomic-value.ts';
+export type {
+  AtomicCallOptions,
+  AtomicOptions,
+  AtomicResult,
+  AtomicStats,
+  AtomicZnode,
+  PromotedToLock,
+} from './atomic-znode.ts';
+export { DistributedBarrier } from './barrier.ts';
+export { CachedAtomicInteger, CachedAtomicLong } from './cached-atomic-number.ts';
+export { IllegalTrySetVersionError } from './conditional-write.ts';
 export { type ChildData, CuratorCache, type CuratorCacheEvents, type CuratorCacheOptions } from './curator-cache.ts';
 export { type DelayQueueOptions, DistributedDelayQueue } from './delay-queue.ts';
+export type { DownInstancePolicy } from './discovery/down-instances.ts';
+export { JsonInstanceSerializer, type JsonInstanceSerializerOptions } from './discovery/json-instance-serializer.ts';
+export {
+  type ProviderStrategy,
+  RandomStrategy,
+  RoundRobinStrategy,
+  StickyStrategy,
+} from './discovery/provider-strategy.ts';
+export { ServiceCache, type ServiceCacheEvents } from './discovery/service-cache.ts';
+export {
+  type DiscoveryPathConstructor,
+  ServiceDiscovery,
+  type ServiceDiscoveryOptions,
+} from './discovery/service-discovery.ts';
+export {
+  buildUri,
+  makeServiceInstance,
+  type ServiceInstance,
+  type ServiceInstanceOptions,
+  type ServiceType,
+} from './discovery/service-instance.ts';
+export { ServiceProvider, type ServiceProviderOptions } from './discovery/service-provider.ts';
+export { UriSpec, type UriSpecPart, type UriVariables } from './discovery/uri-spec.ts';
+export { DistributedDoubleBarrier } from './double-barrier.ts';
 export { GroupMember, type GroupMemberEvents, type GroupMemberOptions, type GroupMembers } from './group-member.ts';
 export { HeldTogether } from './held-together.ts';
 export { DistributedIdQueue } from './id-queue.ts';
@@ -45,4 +84,13 @@ export { attemptRevoke } from './revocation.ts';
 export { InterProcessSemaphoreV2, type SemaphoreOptions, type SharedCountReader } from './semaphore.ts';
 export { InterProcessSemaphoreMutex } from './semaphore-mutex.ts';
 export { bytes, DeserializationError, deserialize, json, type Serializer, string } from './serializer.ts';
+export { SharedCount, type SharedCountEvents } from './shared-count.ts';
+export {
+  SharedValue,
+  type SharedValueCallOptions,
+  type SharedValueEvents,
+  type SharedValueOptions,
+  type VersionedValue,
+} from './shared-value.ts';
+export { SimpleDistributedQueue } from './simple-queue.ts';
 export { TreeCache, type TreeCacheEvents, type TreeCacheOptions, type TreeCacheSelector } from './tree-cache.ts';

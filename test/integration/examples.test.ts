@@ -78,6 +78,34 @@ describe('the read-write lock', () => {
   });
 });
 
+describe('the queue', () => {
+  it('loses no job when a worker is killed, and ends by itself', async () => {
+    const { code, output } = await run('examples/dist/queue.js');
+    expect(code, output).toBe(0);
+    expect(output).toMatch(
+      /^alpha was killed with jobs in hand: SIGKILL\n200 jobs were put, 200 were done, \d+ of them twice\n$/,
+    );
+  }, 60_000);
+});
+
+describe('service discovery', () => {
+  it('turns from one instance to the other, leaves alone what fails, follows what is said, and ends by itself', async () => {
+    const { code, output } = await run('examples/dist/service-discovery.js');
+    expect(output).toBe(
+      [
+        'services: greeter',
+        'hello from one, hello from two, hello from one',
+        'hello from two, hello from two, hello from two, hello from two',
+        'announced: 2, given: 1',
+        'versions: one 1.0, two 1.1',
+        'all gone',
+        '',
+      ].join('\n'),
+    );
+    expect(code).toBe(0);
+  });
+});
+
 describe('the watch streams', () => {
   it('follow configuration, workers and tree over a restart, and end by themselves', async () => {
     const { code, output } = await run('examples/dist/watch-streams.js');
