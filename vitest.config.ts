@@ -8,6 +8,7 @@ const alias = {
   'zookeeper-protocol-ts': source('./protocol/src/index.ts'),
   'zookeeper-client-ts/rx': source('./client/src/rx.ts'),
   'zookeeper-client-ts': source('./client/src/index.ts'),
+  'zookeeper-recipes-ts/rx': source('./recipes/src/rx.ts'),
   'zookeeper-recipes-ts': source('./recipes/src/index.ts'),
   'zookeeper-server-ts/testing': source('./server/src/testing/testing-server.ts'),
   'zookeeper-server-ts': source('./server/src/index.ts'),

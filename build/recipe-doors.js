@@ -20,6 +20,7 @@ const files = new Set([...index.matchAll(/ from '\.\/([^']*)\.ts';$/gm)].map(([,
 const manifest = JSON.parse(readFileSync(pathOf('package.json'), 'utf8'));
 manifest.exports = {
   '.': toDoor('index'),
+  './rx': toDoor('rx'),
   ...Object.fromEntries([...files].sort().map((file) => [`./${file}`, toDoor(file)])),
   './package.json': './package.json',
 };

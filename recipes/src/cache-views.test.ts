@@ -18,7 +18,7 @@ describe('NodeCache', () => {
     const starting = cache.start();
     await scripted.stream.tell({ kind: 'current', path: '/a', node: undefined, oldNode: undefined, gap: false });
     expect(await starting).toBe(cache);
-    expect(scripted.stream.recursive).toBe(false);
+    expect(scripted.stream.options.recursive).toBe(false);
     const [one, two] = [znode('/a', '1'), znode('/a', '2', { mzxid: 2 })];
     await scripted.stream.tell(created(one), changed(one, two));
     expect(cache.getCurrentData()?.value).toBe('2');
@@ -39,6 +39,7 @@ describe('PathChildrenCache', () => {
     cache.on('childRemoved', ({ path }) => events.push(`removed ${path}`));
     cache.on('initialized', (children) => events.push(`initialized ${children.map(({ path }) => path)}`));
     const starting = cache.start();
+    expect(scripted.stream.options.selector?.traverseChildren('/a/b')).toBe(false);
     await scripted.stream.tell(
       ...['/a', '/a/c', '/a/b', '/a/b/below'].map((path) => current(znode(path, '1'))),
       synced,
@@ -112,7 +113,8 @@ describe('TreeCache', () => {
   });
 
   it('goes only as deep as it may', async () => {
-    const { cache } = await started({ maxDepth: 2 });
+    const { cache, stream } = await started({ maxDepth: 2 });
+    expect(['/a/b', '/a/b/c'].map((path) => stream.options.selector?.traverseChildren(path))).toEqual([true, false]);
     expect([...cache].map(({ path }) => path)).toEqual(['/a', '/a/b', '/a/b/c', '/a/hidden', '/a/hidden/e']);
     await cache.close();
   });

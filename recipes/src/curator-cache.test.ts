@@ -179,6 +179,7 @@ describe('CuratorCache', () => {
 
   it('without cacheData it keeps paths and stats, and events tell the new data', async () => {
     const { cache, stream } = await synchronized([znode('/a', '1')], { cacheData: false, serializer: string });
+    expect(stream.options.keepData).toBe(false);
     const seen: unknown[] = [];
     cache.on('changed', (oldNode, node) => seen.push(oldNode.value, oldNode.data.length, node.value));
     expect(cache.get('/a')).toMatchObject({ path: '/a', data: Buffer.alloc(0), value: undefined });
@@ -203,7 +204,7 @@ describe('CuratorCache', () => {
     const starting = cache.start();
     await scripted.stream.tell(current(znode('/a', '1')));
     await starting;
-    expect(scripted.stream.recursive).toBe(false);
+    expect(scripted.stream.options.recursive).toBe(false);
     scripted.client.enter('SUSPENDED');
     await settle();
     scripted.client.reconnect();

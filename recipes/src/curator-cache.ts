@@ -141,8 +141,9 @@ export class CuratorCache<T = Uint8Array> implements AsyncDisposable, Iterable<C
    *   what there is in the beginning as `created`; whoever does so when `start` has resolved is told of what is new since.
    * - `synced`: the cache shows the tree as it was when it was last read as a whole: in the beginning, and after an outage. Also told when a
    *   znode has come and gone unseen.
-   * - `error`: a znode's data can't be read, which is a `DeserializationError` or a `DataInconsistencyError` with its path; or the servers
-   *   refuse what the cache needs: it then tries again every 5 seconds.
+   * - `error`: what a znode's data say can't be made out, which is a `DeserializationError` or a `DataInconsistencyError` with its path; or
+   *   the servers refuse what the cache needs: it then tries again every 5 seconds. (That a znode below the path may not be read is an
+   *   `error` event of the client: it is left out.)
    *
    * Returns what removes the listener.
    */

@@ -26,6 +26,8 @@ import { Ownership, OwnershipLostError, type OwnershipLostReason } from './owner
 export interface OwnedZnodeOptions {
   /** What the holder calls itself. */
   readonly id: string;
+  /** Of the znode whose place in line it takes over. Its own czxid by default. */
+  readonly token?: Zxid | undefined;
   /** Hears of the data of the znode whenever they are read: before a grant or soon after it, and after each change while it is held. */
   readonly onData?: ((data: Buffer) => void) | undefined;
 }
@@ -46,11 +48,11 @@ export class OwnedZnode {
   /** Present from when we have given the znode up, although it may still be there. */
   #deletion: Promise<void> | undefined;
 
-  constructor(client: CuratorFramework, { path, stat }: CreatedZnode, { id, onData }: OwnedZnodeOptions) {
+  constructor(client: CuratorFramework, { path, stat }: CreatedZnode, { id, token, onData }: OwnedZnodeOptions) {
     this.#client = client;
     this.path = path;
     this.sessionId = stat.ephemeralOwner;
-    this.#token = stat.czxid;
+    this.#token = token ?? stat.czxid;
     this.#id = id;
     this.#onData = onData;
   }

@@ -78,7 +78,7 @@ const explanations: Readonly<Record<OwnershipLostReason, string>> = {
 export interface Grant {
   readonly client: CuratorFramework;
   readonly path: string;
-  /** The czxid of the znode. */
+  /** The czxid of the znode, or of the one whose place it took. */
   readonly token: Zxid;
   readonly sessionId: SessionId;
   readonly id: string;
@@ -90,7 +90,10 @@ export interface Grant {
 export class Ownership implements AsyncDisposable {
   /** Our znode. */
   readonly path: string;
-  /** Fencing token: the czxid of our znode. Whoever is granted the same thing later has a higher one. */
+  /**
+   * Fencing token: the czxid of our znode, or of the one whose place it took (from writing to reading). Whoever is granted the same
+   * thing later has a higher one.
+   */
   readonly token: Zxid;
   /** The session that owns our znode. */
   readonly sessionId: SessionId;

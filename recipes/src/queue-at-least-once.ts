@@ -27,13 +27,14 @@ import {
 } from 'zookeeper-client-ts';
 import { doneUnlessOffline } from './closing.ts';
 import { refusedAt } from './exactly-once.ts';
+import { JointTransactions } from './joint-transactions.ts';
 import { Ownership, OwnershipLostError, type OwnershipLostReason } from './ownership.ts';
 import { type DeliveryScope, type ItemTaker, storeAgain, storeItem, type Taken } from './queue-delivery.ts';
 import type { Settlement } from './queue-message.ts';
 import type { ItemName } from './queue-names.ts';
 
 /** Why an ownership may have ended although our lock may be there: the session decides. */
-const doubts: ReadonlySet<OwnershipLostReason> = new Set(['SUSPENDED', 'READ_ONLY', 'LOST', 'LEASE_ENDED']);
+const doubts: ReadonlySet<OwnershipLostReason> = new Set(['SUSPENDED', 'READ_ONLY', 'LEASE_ENDED']);
 
 /** Before another attempt to delete a lock without a connection, ms. */
 const PAUSE_MS = 1_000;
@@ -42,19 +43,26 @@ export class AtLeastOnce<T> implements ItemTaker<T> {
   readonly #scope: DeliveryScope<T>;
   /** In the data of our locks: an answer that was lost can't be mistaken for the lock of somebody else. */
   readonly #id: string;
+  readonly #locking: JointTransactions;
+  readonly #ending: JointTransactions;
+  /** Settled when there is a folder for locks. Absent until one is needed, and when there may be none. */
+  #folder: Promise<void> | undefined;
 
   constructor(scope: DeliveryScope<T>) {
     this.#scope = scope;
     this.#id = randomUuid(scope.client.random);
+    this.#locking = new JointTransactions(scope.client);
+    this.#ending = new JointTransactions(scope.client);
   }
 
   async take(item: ItemName): Promise<Taken<T>> {
     for (;;) {
-      const lock = new ItemLock(this.#scope, item);
+      const lock = new ItemLock(this.#scope, item, this.#ending);
       try {
         const taken = await this.#take(lock);
         if (taken !== undefined) return taken;
       } catch (error) {
+        this.#folder = undefined;
         if (isRetryable(error)) await this.#clear(lock);
         throw error;
       }
@@ -69,20 +77,32 @@ export class AtLeastOnce<T> implements ItemTaker<T> {
   async #take(lock: ItemLock<T>): Promise<Taken<T> | undefined> {
     const { client, lockPath } = this.#scope;
     const { itemPath } = lock;
-    // All of it leaves at once; the server executes it in this order.
-    const [locking, looking, reading] = await Promise.allSettled([
-      client.transaction([
-        client.op.check(itemPath),
-        client.op.create(lock.path, { mode: 'EPHEMERAL', data: this.#id, compressed: false }),
-      ]),
-      client.getData(lock.path, { watcher: lock.onEvent, decompressed: false }),
-      client.getData(itemPath),
-    ]);
+    this.#folder ??= client.createContainers(lockPath);
+    await this.#folder;
+    const read = () =>
+      Promise.allSettled([
+        client.getData(lock.path, { watcher: lock.onEvent, decompressed: false }),
+        client.getData(itemPath),
+      ]);
+    let reads: ReturnType<typeof read> | undefined;
+    const ops = [
+      client.op.check(itemPath),
+      client.op.create(lock.path, { mode: 'EPHEMERAL', data: this.#id, compressed: false }),
+    ];
+    // What is read leaves with it; the server executes it in this order.
+    const onSent = () => {
+      reads = read();
+    };
+    const [locking] = await Promise.allSettled([this.#locking.transaction(ops, onSent)]);
+    let [looking, reading] = await (reads ?? read());
+    // Sent again, behind what was read.
+    if (locking.status === 'fulfilled' && looking.status === 'rejected') [looking, reading] = await read();
     if (locking.status === 'rejected' && !(locking.reason instanceof NodeExistsError)) {
       const { reason } = locking;
       if (!(reason instanceof NoNodeError)) throw reason;
       if (refusedAt(reason) === 0) return { kind: 'gone' };
-      await client.createContainers(lockPath);
+      // The server deletes containers that are empty.
+      this.#folder = undefined;
       return undefined;
     }
     if (looking.status === 'rejected') {
@@ -147,6 +167,7 @@ class ItemLock<T> {
   readonly itemPath: string;
   readonly item: ItemName;
   readonly #scope: DeliveryScope<T>;
+  readonly #ending: JointTransactions;
   #held: Ownership | undefined;
   /** Present when it is somebody else's. */
   #onFreed: (() => void) | undefined;
@@ -154,9 +175,14 @@ class ItemLock<T> {
   #fired: EventType | undefined;
   /** We are about to delete it. */
   #isEnding = false;
+  /** Present while lock and item are being deleted. */
+  #underWay: Promise<void> | undefined;
+  /** Lock and item are gone. */
+  #isOver = false;
 
-  constructor(scope: DeliveryScope<T>, item: ItemName) {
+  constructor(scope: DeliveryScope<T>, item: ItemName, ending: JointTransactions) {
     this.#scope = scope;
+    this.#ending = ending;
     this.item = item;
     this.path = joinPath(scope.lockPath, item.name);
     this.itemPath = joinPath(scope.path, item.name);
@@ -213,13 +239,17 @@ class ItemLock<T> {
     const reason: unknown = this.#held?.signal.reason;
     if (reason instanceof OwnershipLostError && !doubts.has(reason.reason)) throw reason;
     this.#isEnding = true;
+    this.#underWay = this.#end(storing);
     try {
-      await this.#end(storing);
+      await this.#underWay;
     } catch (error) {
       this.#isEnding = false;
       this.#onFired();
       throw error;
+    } finally {
+      this.#underWay = undefined;
     }
+    this.#isOver = true;
     this.#held?.end('RELEASED');
     this.#scope.onLeft(this.item.name);
   }
@@ -229,7 +259,10 @@ class ItemLock<T> {
     const { op } = client;
     for (;;) {
       try {
-        await client.transaction([op.delete(this.path), op.delete(this.itemPath), ...storing]);
+        const ops = [op.delete(this.path), op.delete(this.itemPath), ...storing];
+        // What has to be stored may be as large as a request can be.
+        if (storing.length > 0) await client.transaction(ops);
+        else await this.#ending.transaction(ops);
         return;
       } catch (error) {
         if (!(error instanceof NoNodeError)) throw error;
@@ -249,11 +282,18 @@ class ItemLock<T> {
   async #delete(): Promise<void> {
     const { client, onLeft, report } = this.#scope;
     this.#isEnding = true;
-    const deleted = this.#deleteInSession(client)
+    const deleted = this.#deleteUnlessOver(client)
       // It has gone with its session, or stays for as long as that lives: nobody else can do anything about it.
       .catch((error: unknown) => (isSessionOver(error) ? undefined : report(error)))
       .then(() => onLeft(this.item.name));
     await doneUnlessOffline(client, deleted);
+  }
+
+  async #deleteUnlessOver(client: CuratorFramework): Promise<void> {
+    // Whoever has settled it hears what comes of that.
+    await this.#underWay?.catch(() => undefined);
+    // Of that name there may be somebody else's.
+    if (!this.#isOver && this.#fired !== EventType.NodeDeleted) await this.#deleteInSession(client);
   }
 
   async #deleteInSession(client: CuratorFramework): Promise<void> {

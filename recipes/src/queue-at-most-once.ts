@@ -9,6 +9,7 @@
  */
 import { BadVersionError, ConnectionLossError, joinPath, NoNodeError } from 'zookeeper-client-ts';
 import { refusedAt } from './exactly-once.ts';
+import { JointTransactions } from './joint-transactions.ts';
 import { type DeliveryScope, type ItemTaker, storeItem, type Taken } from './queue-delivery.ts';
 import { encodeItems } from './queue-items.ts';
 import type { ReadItem, Settlement } from './queue-message.ts';
@@ -16,12 +17,14 @@ import { ITEM_PREFIX, type ItemName } from './queue-names.ts';
 
 export class AtMostOnce<T> implements ItemTaker<T> {
   readonly #scope: DeliveryScope<T>;
+  readonly #deleting: JointTransactions;
   readonly #stopListening: () => void;
   /** How often the connection has changed: an answer may have been lost if it did. */
   #changes = 0;
 
   constructor(scope: DeliveryScope<T>) {
     this.#scope = scope;
+    this.#deleting = new JointTransactions(scope.client);
     this.#stopListening = scope.client.on('state', () => this.#changes++);
   }
 
@@ -58,7 +61,7 @@ export class AtMostOnce<T> implements ItemTaker<T> {
   async #delete(path: string, version: number): Promise<boolean> {
     const changes = this.#changes;
     try {
-      await this.#scope.client.delete(path, { version });
+      await this.#deleting.transaction([this.#scope.client.op.delete(path, { version })]);
       return true;
     } catch (error) {
       if (!(error instanceof NoNodeError)) throw error;

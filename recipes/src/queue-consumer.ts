@@ -12,6 +12,8 @@
 import {
   ClientClosedError,
   type CuratorFramework,
+  DataInconsistencyError,
+  FrameTooLargeError,
   isRetryable,
   NoNodeError,
   NotReadOnlyError,
@@ -19,12 +21,13 @@ import {
   SessionFailedError,
   type SessionScope,
 } from 'zookeeper-client-ts';
+import { removeChildWatch } from './child-watch.ts';
 import { doneUnlessOffline } from './closing.ts';
 import type { Ownership } from './ownership.ts';
 import { AtLeastOnce } from './queue-at-least-once.ts';
 import { AtMostOnce } from './queue-at-most-once.ts';
 import type { Delivery, DeliveryScope, ItemTaker, Taken, TakenItem } from './queue-delivery.ts';
-import { messagesOf, type QueueMessage } from './queue-message.ts';
+import { type QueueMessage, ZnodeInHand } from './queue-message.ts';
 import { type ItemName, type QueueOrder, readListing } from './queue-names.ts';
 import { WakeUp } from './wake-up.ts';
 
@@ -44,7 +47,7 @@ export interface ConsumerOptions {
   readonly delivery: Delivery;
   readonly prefetch: number;
   readonly signal?: AbortSignal | undefined;
-  /** Called when it will give back nothing more. */
+  /** Called when it has ended, and nothing is in hand. */
   readonly onEnd: () => void;
 }
 
@@ -118,7 +121,6 @@ export class QueueConsumer<T> implements AsyncIterator<QueueMessage<T>, undefine
       while (this.#work.size > 0) await Promise.all(this.#work);
     };
     await doneUnlessOffline(this.#queue.client, done());
-    this.#options.onEnd();
     return { done: true, value: undefined };
   }
 
@@ -149,6 +151,7 @@ export class QueueConsumer<T> implements AsyncIterator<QueueMessage<T>, undefine
     for (const slot of this.#line.splice(0)) this.#giveBack(slot);
     this.#wakeUp.call();
     this.#handOut();
+    this.#tellIfOver();
   }
 
   // Looking for items.
@@ -167,6 +170,8 @@ export class QueueConsumer<T> implements AsyncIterator<QueueMessage<T>, undefine
         else await this.#wakeUp.sleep({ timeoutMs: PAUSE_MS });
       }
     }
+    const { path, report } = this.#queue;
+    await removeChildWatch(client, path, { watcher: this.#listSoon, report });
   }
 
   async #consumeIn(session: SessionScope<CuratorFramework>): Promise<void> {
@@ -186,8 +191,10 @@ export class QueueConsumer<T> implements AsyncIterator<QueueMessage<T>, undefine
 
   #takerIn({ client, sessionId }: SessionScope<CuratorFramework>, inHand: Map<string, Slot<T>>): ItemTaker<T> {
     const { path, lockPath, errorPath, read, requeue, report } = this.#queue;
+    // It may be there still, and nobody's.
     const onLeft = (name: string): void => {
-      if (inHand.delete(name)) this.#wakeUp.call();
+      if (inHand.delete(name)) this.#listSoon();
+      this.#tellIfOver();
     };
     const scope = { path, lockPath, errorPath, read, requeue, report, sessionId, onLeft };
     return this.#options.delivery === 'at-least-once'
@@ -208,7 +215,8 @@ export class QueueConsumer<T> implements AsyncIterator<QueueMessage<T>, undefine
   }
 
   get #hasRoom(): boolean {
-    return this.#end === undefined && this.#inHand.size < this.#options.prefetch;
+    const isPossible = this.#end === undefined && this.#queue.client.state !== 'READ_ONLY';
+    return isPossible && this.#inHand.size < this.#options.prefetch;
   }
 
   get #isListWanted(): boolean {
@@ -299,7 +307,7 @@ export class QueueConsumer<T> implements AsyncIterator<QueueMessage<T>, undefine
     slot.held = of.held;
     // What is deleted already needs no common end.
     const znodes = of.held === undefined ? items.map((item) => [item]) : [items];
-    slot.messages = znodes.flatMap((items) => messagesOf({ ...of, items, hasErrorPath }));
+    slot.messages = znodes.flatMap((items) => new ZnodeInHand({ ...of, items, hasErrorPath }).messages);
     if (this.#end !== undefined) return this.#giveBack(slot);
     if (items.length > 0) return;
     this.#drop(slot, inHand);
@@ -308,8 +316,11 @@ export class QueueConsumer<T> implements AsyncIterator<QueueMessage<T>, undefine
   }
 
   #onFailed({ name }: ItemName, error: unknown): void {
-    if (isRetryable(error)) return this.#listSoon();
+    if (isRetryable(error) || error instanceof NotReadOnlyError) return this.#listSoon();
     if (error instanceof SessionFailedError || error instanceof ClientClosedError) return;
+    // Anything else would be said of every item.
+    const isItsOwn = error instanceof DataInconsistencyError || error instanceof FrameTooLargeError;
+    if (!isItsOwn) return this.#finish({ kind: 'failed', error });
     this.#unusable.add(name);
     this.#queue.report(error);
   }
@@ -362,7 +373,14 @@ export class QueueConsumer<T> implements AsyncIterator<QueueMessage<T>, undefine
   }
 
   #track(work: Promise<void>): void {
-    const tracked = work.finally(() => this.#work.delete(tracked));
+    const tracked = work.finally(() => {
+      this.#work.delete(tracked);
+      this.#tellIfOver();
+    });
     this.#work.add(tracked);
+  }
+
+  #tellIfOver(): void {
+    if (this.#end !== undefined && this.#work.size === 0 && this.#inHand.size === 0) this.#options.onEnd();
   }
 }

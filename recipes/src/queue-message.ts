@@ -49,46 +49,56 @@ export interface ReadItem<T> {
   readonly value: T;
 }
 
-interface ZnodeInHand<T> {
+export interface ZnodeInHandOptions<T> {
   readonly path: string;
   readonly items: readonly ReadItem<T>[];
   readonly held: Ownership | undefined;
   readonly hasErrorPath: boolean;
-  /** Called when all of them are settled; again if it has failed, and somebody settles again. */
+  /** Called when all messages are settled; again if it has failed, and somebody settles again. */
   readonly settle: (settlement: Settlement) => Promise<void>;
 }
 
-/** The messages of one znode. */
-export function messagesOf<T>({ path, items, held, hasErrorPath, settle }: ZnodeInHand<T>): QueueMessage<T>[] {
-  const verdicts = new Map<number, Verdict>();
-  let settling: Promise<void> | undefined;
+/** A znode, and what was decided on its messages. */
+export class ZnodeInHand<T> {
+  readonly messages: readonly QueueMessage<T>[];
+  readonly #options: ZnodeInHandOptions<T>;
+  /** By the place of the message. */
+  readonly #verdicts = new Map<number, Verdict>();
+  #settling: Promise<void> | undefined;
 
-  const payloadsOf = (verdict: Verdict): Uint8Array[] =>
-    items.filter((_item, index) => verdicts.get(index) === verdict).map(({ payload }) => payload);
+  constructor(options: ZnodeInHandOptions<T>) {
+    const { items, path, held } = options;
+    this.#options = options;
+    this.messages = items.map(({ value }, index) => ({
+      value,
+      path,
+      held,
+      ack: () => this.#decide(index, 'ack'),
+      requeue: () => this.#decide(index, 'requeue'),
+      reject: () => this.#decide(index, 'reject'),
+    }));
+  }
 
-  const decide = async (index: number, verdict: Verdict): Promise<void> => {
-    const earlier = verdicts.get(index) ?? verdict;
+  async #decide(index: number, verdict: Verdict): Promise<void> {
+    const { items, path, hasErrorPath, settle } = this.#options;
+    const earlier = this.#verdicts.get(index) ?? verdict;
     if (earlier !== verdict)
       throw new RecipeStateError(`the message was settled by ${earlier} before: ${path}`, { path });
     if (verdict === 'reject' && !hasErrorPath)
       throw new RecipeStateError(`the queue has no errorPath for what is rejected: ${path}`, { path });
-    verdicts.set(index, verdict);
-    if (verdicts.size < items.length) return;
-    settling ??= settle({ requeued: payloadsOf('requeue'), rejected: payloadsOf('reject') });
+    this.#verdicts.set(index, verdict);
+    if (this.#verdicts.size < items.length) return;
+    this.#settling ??= settle({ requeued: this.#payloads('requeue'), rejected: this.#payloads('reject') });
     try {
-      await settling;
+      await this.#settling;
     } catch (error) {
-      settling = undefined;
+      this.#settling = undefined;
       throw error;
     }
-  };
+  }
 
-  return items.map(({ value }, index) => ({
-    value,
-    path,
-    held,
-    ack: () => decide(index, 'ack'),
-    requeue: () => decide(index, 'requeue'),
-    reject: () => decide(index, 'reject'),
-  }));
+  #payloads(verdict: Verdict): Uint8Array[] {
+    const { items } = this.#options;
+    return items.filter((_item, index) => this.#verdicts.get(index) === verdict).map(({ payload }) => payload);
+  }
 }

@@ -19,16 +19,15 @@ import {
   NoNodeError,
   onAbort,
   type TransactionOp,
-  type WatchedEvent,
-  type Watcher,
 } from 'zookeeper-client-ts';
+import { removeChildWatch } from './child-watch.ts';
 import { doneUnlessOffline } from './closing.ts';
 import { ExactlyOnce } from './exactly-once.ts';
 import { RecipeStateError } from './recipe-state.ts';
 import { WakeUp } from './wake-up.ts';
 
 /** Limits of one transaction: a server refuses frames of 1 MiB, and others want to be served as well. */
-const BATCH_ITEMS_MAX = 128;
+const BATCH_ITEMS_MAX = 512;
 const BATCH_BYTES_MAX = 256 * 1024;
 /** What an operation takes beside data and path, roughly. */
 const OPERATION_BYTES = 64;
@@ -60,6 +59,7 @@ export class QueueProducer {
   readonly #client: CuratorFramework;
   readonly #path: string;
   readonly #maxItems: number;
+  readonly #report: (error: unknown) => void;
   readonly #once: ExactlyOnce;
   readonly #wakeUp: WakeUp;
   /** Not sent yet, oldest first. */
@@ -73,6 +73,7 @@ export class QueueProducer {
     this.#client = client;
     this.#path = path;
     this.#maxItems = maxItems;
+    this.#report = report;
     this.#once = new ExactlyOnce(client, `${path}-producers`, report);
     this.#wakeUp = new WakeUp(client.clock);
   }
@@ -107,6 +108,7 @@ export class QueueProducer {
     this.#refuseWaiting(new RecipeStateError(`the queue ${this.#path} is closed`, { path: this.#path }));
     this.#wakeUp.call();
     await doneUnlessOffline(this.#client, this.#running);
+    await removeChildWatch(this.#client, this.#path, { watcher: this.#wakeUp.call, report: this.#report });
     await this.#once.close();
   }
 
@@ -139,12 +141,7 @@ export class QueueProducer {
   /** What is put in the same turn goes together. */
   #start(): void {
     this.#running ??= new Promise((resolve) => {
-      this.#client.clock.soon(() => {
-        this.#run().then(() => {
-          this.#running = undefined;
-          resolve();
-        });
-      });
+      this.#client.clock.soon(() => this.#run().then(resolve));
     });
   }
 
@@ -160,6 +157,8 @@ export class QueueProducer {
         this.#refuseWaiting(error);
       }
     }
+    // In the same step as the last look: what is put from here on starts another run.
+    this.#running = undefined;
   }
 
   #nextBatch(room: number): Put[] {
@@ -227,12 +226,10 @@ export class QueueProducer {
 
   async #countChildren(): Promise<number> {
     try {
-      return (await this.#client.getChildren(this.#path, { watcher: this.#onChildren })).length;
+      return (await this.#client.getChildren(this.#path, { watcher: this.#wakeUp.call })).length;
     } catch (error) {
       if (error instanceof NoNodeError) return 0;
       throw error;
     }
   }
-
-  readonly #onChildren: Watcher = (_event: WatchedEvent) => this.#wakeUp.call();
 }

@@ -3,7 +3,7 @@
  * compatible with it on the same path).
  *
  * ZooKeeper keeps all of it in memory and writes all of it to a log: a queue is for thousands of small items, not for millions or large
- * ones (an item has to stay below 1 MB, and below a share of that with others in a transaction).
+ * ones: the servers refuse requests of 1 MiB.
  */
 import type { CuratorFramework } from 'zookeeper-client-ts';
 import { ItemQueue, type QueueOptions } from './item-queue.ts';

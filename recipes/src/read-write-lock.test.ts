@@ -88,7 +88,7 @@ describe('InterProcessReadWriteLock', () => {
       const reading = await lock.readLock.acquire({ owner: writing });
       expect(namesOf(servers)).toEqual(['__WRIT__0000000000', '__WRIT__0000000001', '__READ__0000000000']);
       expect(servers.read(reading.path).data.toString()).toBe('me');
-      expect(reading.token).toBe(servers.read(reading.path).stat.czxid);
+      expect(reading.token).toBe(writing.token);
       await writing.release();
       await settle();
       expect(reading.isHeld()).toBe(true);
@@ -96,6 +96,18 @@ describe('InterProcessReadWriteLock', () => {
       await reading.release();
       await settle();
       expect(isWriting()).toBe(true);
+    });
+
+    it('keeps the token of the writer: a writer that stood behind it has a higher one', async () => {
+      const servers = new FakeServers();
+      const { lock } = newLock(servers);
+      const writing = await lock.writeLock.acquire();
+      const next = newLock(servers).lock.writeLock.acquire();
+      await settle();
+      const reading = await lock.readLock.acquire({ owner: writing });
+      await writing.release();
+      await reading.release();
+      expect((await next).token).toBeGreaterThan(reading.token);
     });
 
     it('lets other readers in once the writer has left', async () => {

@@ -89,7 +89,8 @@ export class InterProcessReadWriteLock {
         if (!(error instanceof NodeExistsError)) throw error;
       });
       const { stat } = await this.#client.getData(path, { signal });
-      return new OwnedZnode(this.#client, { path, stat }, { id: '' });
+      // Not its own czxid, which is higher than that of a writer behind it: tokens rise in the order of the line.
+      return new OwnedZnode(this.#client, { path, stat }, { id: '', token: writing.token });
     } catch (error) {
       await deleteNowOrLater(this.#client, path).catch((failure) => this.#client.reportError(failure));
       throw error;

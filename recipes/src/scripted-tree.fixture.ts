@@ -5,8 +5,8 @@ import {
   parentOf,
   type Stat,
   type TreeChange,
-  type TreeSelector,
   toZxid,
+  type WatchStreamOptions,
   type Znode,
 } from 'zookeeper-client-ts';
 import { type FakeClient, FakeServers, settle } from './fake-client.fixture.ts';
@@ -17,12 +17,12 @@ export class ScriptedStream implements AsyncIterableIterator<TreeChange, undefin
   readonly #told: TreeChange[] = [];
   #failure: unknown;
   #wake: () => void = () => undefined;
-  readonly recursive: boolean;
-  readonly #isWanted: (path: string) => boolean;
+  readonly root: string;
+  readonly options: WatchStreamOptions;
 
-  constructor({ recursive, isWanted }: { recursive: boolean; isWanted: (path: string) => boolean }) {
-    this.recursive = recursive;
-    this.#isWanted = isWanted;
+  constructor(root: string, options: WatchStreamOptions) {
+    this.root = root;
+    this.options = options;
   }
 
   /** Those of what is wanted, as the client's streams do. */
@@ -59,6 +59,13 @@ export class ScriptedStream implements AsyncIterableIterator<TreeChange, undefin
   [Symbol.asyncIterator](): this {
     return this;
   }
+
+  #isWanted(path: string): boolean {
+    if (path === this.root) return true;
+    const parent = parentOf(path);
+    const { traverseChildren = () => true, acceptChild = () => true } = this.options.selector ?? {};
+    return this.#isWanted(parent) && traverseChildren(parent) && acceptChild(path);
+  }
 }
 
 export interface Scripted {
@@ -69,19 +76,11 @@ export interface Scripted {
   readonly stream: ScriptedStream;
 }
 
-interface Watched {
-  readonly recursive: boolean;
-  readonly selector?: TreeSelector;
-}
-
 export function script(client = new FakeServers().newClient().start()): Scripted {
   const streams: ScriptedStream[] = [];
   Object.assign(client, {
-    watch: (root: string, { recursive, selector }: Watched) => {
-      const isSelected = (path: string): boolean =>
-        selector === undefined || (selector.traverseChildren(parentOf(path)) && selector.acceptChild(path));
-      const isWanted = (path: string): boolean => path === root || (isWanted(parentOf(path)) && isSelected(path));
-      const stream = new ScriptedStream({ recursive, isWanted });
+    watch: (root: string, options: WatchStreamOptions) => {
+      const stream = new ScriptedStream(root, options);
       streams.push(stream);
       return stream;
     },
