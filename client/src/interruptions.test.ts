@@ -27,8 +27,9 @@ test('one that was removed is not run, wherever it stood, and is removed once', 
     expect(interruptions.remove(entry)).toBe(true);
     expect(interruptions.remove(entry)).toBe(false);
   }
+  add('f');
   interruptions.run();
-  expect(log).toEqual(['b', 'd']);
+  expect(log).toEqual(['b', 'd', 'f']);
 });
 
 test('running may remove what is there and add more, which is not run', () => {

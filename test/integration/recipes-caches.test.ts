@@ -2,6 +2,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import {
   type ConnectOptions,
+  CREATOR_ALL_ACL,
   type CuratorFramework,
   connect,
   isRetryable,
@@ -9,6 +10,7 @@ import {
   NodeExistsError,
   NoNodeError,
   NotEmptyError,
+  OPEN_ACL,
   parentOf,
   RetryNTimes,
   type ZooKeeperError,
@@ -155,6 +157,39 @@ describe('CuratorCache', () => {
     await expect(cache.start()).rejects.toMatchObject({ code: 'NO_AUTH' });
     expect(cache.state).toBe('CLOSED');
   });
+
+  it.each([true, false])(
+    'goes on without what it may not read, and shows it when it may; persistent watches: %s',
+    async (persistentWatches) => {
+      const owner = await newClient({ authorization: [{ scheme: 'digest', auth: 'owner:secret' }] });
+      await owner.create('/a/b', { parents: true, data: 'open' });
+      await owner.create('/a/secret/key', { parents: true, data: 'hidden' });
+      await owner.setACL('/a/secret', CREATOR_ALL_ACL);
+
+      const client = await newClient();
+      if (!persistentWatches) pretendOldServers(client);
+      const errors: unknown[] = [];
+      client.on('error', (error) => errors.push(error));
+      const cache = open(await new CuratorCache(client, '/a').start());
+      expect(shownBy(cache)).toEqual({ '/a': '', '/a/b': 'open' });
+      expect(errors).toEqual([expect.objectContaining({ code: 'NO_AUTH', path: '/a/secret' })]);
+
+      await owner.setData('/a/secret/key', 'still hidden');
+      await owner.setData('/a/b', 'changed');
+      await expect.poll(() => shownBy(cache)).toEqual({ '/a': '', '/a/b': 'changed' });
+      const synced = new Promise<void>((resolve) => cache.on('synced', resolve));
+      server.dropConnections();
+      await synced;
+      expect(errors).toHaveLength(1);
+
+      await owner.setACL('/a/secret', OPEN_ACL);
+      await owner.setData('/a/secret', 'open');
+      // One-shot watches name what changes by the list of its parent.
+      if (!persistentWatches) await owner.create('/a/c');
+      const shown = { '/a': '', '/a/b': 'changed', '/a/secret': 'open', '/a/secret/key': 'still hidden' };
+      await expect.poll(() => shownBy(cache)).toMatchObject(shown);
+    },
+  );
 
   it('ends when its client is closed', async () => {
     const client = await newClient();

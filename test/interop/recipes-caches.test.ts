@@ -1,6 +1,12 @@
 /** Caches on a real Apache ZooKeeper, with Java Curator's cache beside ours. */
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { type CuratorFramework, connect, ExponentialBackoffRetry } from 'zookeeper-client-ts';
+import {
+  CREATOR_ALL_ACL,
+  type CuratorFramework,
+  connect,
+  ExponentialBackoffRetry,
+  OPEN_ACL,
+} from 'zookeeper-client-ts';
 import { CuratorCache, NodeCache, PersistentWatcher, string } from 'zookeeper-recipes-ts';
 import { type ApacheZooKeeper, startApacheZooKeeper, whyNoApacheZooKeeper } from './apache-zookeeper.ts';
 import { CrossPeer } from './cross-peer.fixture.ts';
@@ -55,6 +61,25 @@ describe.skipIf(missing !== undefined)('on a real server', () => {
     await both(client.delete('/c/a/b'), 'REMOVED /c/a/b');
     await both(client.delete('/c/a'), 'REMOVED /c/a');
     expect(ours).toHaveLength(5);
+  });
+
+  it('a cache leaves out what it may not read, and takes it in when it may', async () => {
+    const authorization = [{ scheme: 'digest', auth: 'owner:secret' }];
+    const owner = open(await connect(server.connectString, { authorization }));
+    await owner.create('/s/open', { parents: true });
+    await owner.create('/s/secret/key', { parents: true });
+    await owner.setACL('/s/secret', CREATOR_ALL_ACL);
+    const reader = open(await connect(server.connectString));
+    const errors: unknown[] = [];
+    reader.on('error', (error) => errors.push(error));
+    const cache = open(await new CuratorCache(reader, '/s').start());
+    const paths = () => [...cache].map(({ path }) => path).sort();
+    expect(paths()).toEqual(['/s', '/s/open']);
+    await owner.setData('/s/secret', 'still');
+    await owner.setACL('/s/secret', OPEN_ACL);
+    await owner.setData('/s/secret', 'open');
+    await expect.poll(paths).toEqual(['/s', '/s/open', '/s/secret', '/s/secret/key']);
+    expect(errors).toEqual([expect.objectContaining({ code: 'NO_AUTH', path: '/s/secret' })]);
   });
 
   it('caches and watchers go on when the server has crashed and is back', async () => {

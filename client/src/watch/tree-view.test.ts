@@ -12,7 +12,7 @@ interface LoopSetting extends Setting {
 }
 
 /** A loop over the tree at `path`, and what it was told since the last call of `told`. */
-async function looping(path: string, { options, fate, ...setting }: LoopSetting) {
+async function looping(path: string, { options, fate = () => undefined, ...setting }: LoopSetting) {
   const { server, client } = await started(setting);
   server.fate = fate;
   const errors: unknown[] = [];

@@ -197,7 +197,7 @@ export class TreeView implements WatchView<TreeChange> {
   /** Whether it is selected, and all between the root and it. */
   #isWanted(path: string): boolean {
     if (this.#selector === WHOLE_TREE) return true;
-    for (let at = path; at !== this.path; at = parentOf(at)) {
+    for (let at = path; at.length > this.path.length; at = parentOf(at)) {
       if (!this.#selector.acceptChild(this.#toUser(at)) || !this.#isTraversed(parentOf(at))) return false;
     }
     return true;
@@ -224,7 +224,7 @@ export class TreeView implements WatchView<TreeChange> {
   }
 
   async #readPath(pass: ReadPass, path: string, stale: StalePath): Promise<void> {
-    // What could not be read has no part in what events have told since.
+    // What is below one that could not be read no event has brought in: it has to be listed.
     const rescan = stale.rescan || this.#isUnreadable(path);
     const isContinuous = !rescan && pass.watcher === undefined;
     if (pass.watcher !== undefined) this.#oneShotPaths.add(path);

@@ -5,7 +5,7 @@
  */
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { NO_SESSION, nameOf, parentOf } from 'zookeeper-protocol-ts';
+import { ErrorCode, NO_SESSION, nameOf, parentOf } from 'zookeeper-protocol-ts';
 import { CuratorFramework } from '../framework.ts';
 import { FakeServer } from '../operations/fake-server.fixture.ts';
 import { RetryNTimes } from '../retry.ts';
@@ -17,6 +17,8 @@ const paths = ['/a', '/a/b', '/a/b/c', '/a/d'] as const;
 type Event =
   | { readonly kind: 'make' | 'write' | 'remove'; readonly path: string }
   | { readonly kind: 'drop' | 'expire' | 'stop' | 'start' | 'settle' }
+  /** /a/b may not be read. */
+  | { readonly kind: 'hide' | 'show' }
   | { readonly kind: 'advance'; readonly ms: number };
 
 const events: fc.Arbitrary<Event[]> = fc.array(
@@ -26,7 +28,7 @@ const events: fc.Arbitrary<Event[]> = fc.array(
       arbitrary: fc.record({ kind: fc.constantFrom('make', 'write', 'remove'), path: fc.constantFrom(...paths) }),
     },
     { weight: 3, arbitrary: fc.record({ kind: fc.constant('settle' as const) }) },
-    { weight: 1, arbitrary: fc.record({ kind: fc.constantFrom('drop', 'expire', 'stop', 'start') }) },
+    { weight: 1, arbitrary: fc.record({ kind: fc.constantFrom('drop', 'expire', 'stop', 'start', 'hide', 'show') }) },
     {
       weight: 2,
       arbitrary: fc.record({ kind: fc.constant('advance' as const), ms: fc.integer({ min: 1, max: 2500 }) }),
@@ -117,10 +119,31 @@ async function apply(server: FakeServer, client: CuratorFramework, event: Event,
       return server.stop();
     case 'start':
       return server.start();
+    case 'hide':
+      server.fate = ({ operation, path }) =>
+        operation.startsWith('get') && path === '/a/b' ? ErrorCode.NO_AUTH : undefined;
+      return;
+    case 'show':
+      server.fate = () => undefined;
+      return;
     case 'settle':
       return server.clock.settle();
     case 'advance':
       return server.clock.advance(event.ms);
+  }
+}
+
+/** Keeps the texts of a part of the tree: /a and /a/b. */
+async function follow(client: CuratorFramework, texts: Map<string, string>, signal: AbortSignal): Promise<void> {
+  const selector = {
+    traverseChildren: (path: string) => path === '/a',
+    acceptChild: (path: string) => path !== '/a/d',
+  };
+  for await (const change of client.watch('/a', { recursive: true, selector, keepData: false, signal })) {
+    if (change.kind === 'synced') continue;
+    expect(change.oldNode !== undefined).toBe(texts.has(change.path));
+    if (change.node === undefined) texts.delete(change.path);
+    else texts.set(change.path, change.node.text());
   }
 }
 
@@ -158,6 +181,10 @@ test.each([true, false])(
           children$.subscribe(heed((change) => follower.onChildren(change))),
           tree$.subscribe(heed((change) => follower.onTree(change))),
         ];
+        const stop = new AbortController();
+        const partial = new Map<string, string>();
+        const looping = follow(client, partial, stop.signal);
+        looping.catch((error) => failures.push(error));
         for (const [step, event] of history.entries()) {
           const applied = apply(server, client, event, step);
           const data = server.dataOf('/a');
@@ -165,6 +192,9 @@ test.each([true, false])(
           await applied;
         }
         server.start();
+        server.fate = () => undefined;
+        // Of a change of an ACL no event tells.
+        server.dropConnections();
         await server.clock.advance(30_000);
 
         if (failures.length > 0) throw failures[0];
@@ -177,6 +207,12 @@ test.each([true, false])(
         expect(Object.fromEntries([...follower.tree].map(([path, node]) => [path, node.text()]))).toEqual(
           Object.fromEntries(server.paths.map((path) => [path, server.dataOf(path)])),
         );
+        const wanted = server.paths.filter((path) => path !== '/a/b/c' && path !== '/a/d');
+        expect(Object.fromEntries(partial)).toEqual(
+          Object.fromEntries(wanted.map((path) => [path, server.dataOf(path)])),
+        );
+        stop.abort('enough');
+        await expect(looping).rejects.toBe('enough');
         for (const subscription of subscriptions) subscription.unsubscribe();
         await server.clock.settle();
         expect(server.watches).toEqual([]);
