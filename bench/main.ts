@@ -1,6 +1,7 @@
 /**
- * `npm run bench [-- start-up|throughput|sessions|watchers|million|goals|client|leaks …]`: the server's figures, beside Apache ZooKeeper's
- * in the same run where that is installed (Debian's package `libzookeeper-java`), and the client's, beside those of others (`client.ts`).
+ * `npm run bench [-- start-up|throughput|sessions|watchers|million|goals|client|recipes|leaks …]`: the server's figures, beside Apache
+ * ZooKeeper's in the same run where that is installed (Debian's package `libzookeeper-java`), the client's, beside those of others
+ * (`client.ts`), and the recipes', beside Java Curator's (`recipes.ts`).
  * Quote the ratios: machines differ, and are shared.
  */
 import { clients } from './client.ts';
@@ -16,6 +17,7 @@ import {
   setRequest,
   watchRequest,
 } from './load.ts';
+import { recipes } from './recipes.ts';
 import { type Make, MeasuredServer, makes } from './servers.ts';
 
 const ROUNDS = Number(process.env.ROUNDS ?? 5);
@@ -200,6 +202,7 @@ const measurements: Record<string, () => Promise<void>> = {
   watchers,
   million,
   client: () => clients(ROUNDS),
+  recipes: () => recipes(ROUNDS),
   goals: () => goals(ROUNDS),
   leaks: async () => {
     if (!(await leaks())) process.exitCode = 1;

@@ -90,6 +90,11 @@ export class MeasuredServer implements AsyncDisposable {
     return Number(/zk_watch_count\t(\d+)/.exec((await ask(this.port, 'mntr')) ?? '')?.[1]);
   }
 
+  /** How many packets its clients have sent so far. */
+  async requestCount(): Promise<number> {
+    return Number(/Received: (\d+)/.exec((await ask(this.port, 'srvr')) ?? '')?.[1]);
+  }
+
   get pid(): number {
     return this.#process.pid ?? 0;
   }

@@ -7,6 +7,8 @@ import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 
+/** As `npm run build` made it. */
+const ownPeer = fileURLToPath(new URL('../../examples/dist/peer/main.js', import.meta.url));
 const interopDir = process.env.INTEROP_DIR ?? fileURLToPath(new URL('../../../shared/interop', import.meta.url));
 
 export interface PeerLine {
@@ -21,13 +23,24 @@ export class CrossPeer implements AsyncDisposable {
 
   /** @param args a command of `cross-peer.sh`: `new CrossPeer(connectString, 'lock', '/path', '-1')` */
   constructor(connectString: string, ...args: readonly string[]) {
-    this.#process = spawn(`${interopDir}/cross-peer.sh`, args, {
+    const [command = '', ...before] = this.command;
+    this.#process = spawn(command, [...before, ...args], {
       env: { ...process.env, ZK_HOSTS: connectString },
       stdio: ['pipe', 'pipe', 'inherit'],
     });
     const { stdout } = this.#process;
     if (stdout === null) throw new Error('it is a pipe');
     this.#lines = createInterface({ input: stdout })[Symbol.asyncIterator]();
+  }
+
+  /** What to run, with the arguments that come first. */
+  protected get command(): readonly string[] {
+    return [`${interopDir}/cross-peer.sh`];
+  }
+
+  /** Stops it for a while, as a long pause of its machine would; `SIGCONT` lets it go on. */
+  signal(name: 'SIGSTOP' | 'SIGCONT' | 'SIGKILL'): void {
+    this.#process.kill(name);
   }
 
   /** The next line with that word; those before it are passed over. */
@@ -48,7 +61,14 @@ export class CrossPeer implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#process.exitCode !== null || this.#process.signalCode !== null) return;
     const exited = once(this.#process, 'exit');
-    this.#process.kill();
+    this.#process.kill('SIGKILL');
     await exited;
+  }
+}
+
+/** The same program with our recipes (`examples/peer`). It also tells tokens, and what is lost. */
+export class OwnPeer extends CrossPeer {
+  protected override get command(): readonly string[] {
+    return [process.execPath, ownPeer];
   }
 }
