@@ -1,4 +1,5 @@
 import type { Epoch, ServerId, SessionId, Zxid } from 'zookeeper-protocol-ts';
+import type { EnsembleView } from './admin/server-view.ts';
 import { ElectionConnections } from './connection/election-connections.ts';
 import { QuorumStream, type QuorumStreamOwner } from './connection/quorum-stream.ts';
 import { readNotification, writeNotification } from './election/notification.ts';
@@ -34,6 +35,18 @@ export interface AgreementUser {
   takeTouched(): TouchedSession[];
   /** The disk or an invariant: the server stops. */
   onFailure(error: Error): void;
+}
+
+/** A port for the other servers can't be had; `cause` is the system's word on it. */
+export class PeerPortError extends Error {
+  override readonly name = 'PeerPortError';
+  /** Whose line in the list of servers names the port. */
+  readonly server: ServerId;
+
+  constructor(server: ServerId, cause: Error) {
+    super(cause.message, { cause });
+    this.server = server;
+  }
 }
 
 export interface AgreementOptions {
@@ -101,6 +114,13 @@ export class Agreement implements QuorumStreamOwner {
     return this.#peer.nextZxid;
   }
 
+  /** The ensemble as this server sees it, for an administrator. */
+  view(): EnsembleView | undefined {
+    const { ensemble, self } = this.#options;
+    if (ensemble.isAlone) return undefined;
+    return { ensemble, self, leader: this.#peer.leader, reign: this.#peer.reign };
+  }
+
   get log(): TxnLog {
     return this.#history.log;
   }
@@ -112,13 +132,16 @@ export class Agreement implements QuorumStreamOwner {
     const begin = (): void => {
       started(null);
       this.#perform(this.#peer.start(now()));
+      // It has a deadline from here on, whether anybody else is heard or not.
+      this.#user.askForTurn();
     };
     if (this.#elections === undefined || member === undefined) return begin();
     const elections = this.#elections;
+    const refused = (cause: Error): void => started(new PeerPortError(self, cause));
     this.#listener = network.listen(member.quorumAddress, {
       onListening: () =>
-        elections.listen(member.electionAddress, (error) => (error === null ? begin() : started(error))),
-      onFailure: started,
+        elections.listen(member.electionAddress, (error) => (error === null ? begin() : refused(error))),
+      onFailure: refused,
       onStream: (stream) => this.#onStream(stream),
     });
   }

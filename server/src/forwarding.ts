@@ -1,4 +1,4 @@
-import { JuteReader, OpCode, type SessionId, txn as txnCodec } from 'zookeeper-protocol-ts';
+import { JuteReader, type SessionId, txn as txnCodec } from 'zookeeper-protocol-ts';
 import type { Agreement } from './agreement.ts';
 import { Fifo } from './fifo.ts';
 import { assert } from './invariant.ts';
@@ -45,12 +45,13 @@ export class Forwarding<R extends Request> implements Writes<R> {
 
   onDeliver({ bytes }: Proposal): Delivered<R> {
     const txn = txnCodec.read(new JuteReader(bytes));
-    const { sessionId, cxid, type } = txn.header;
+    const { sessionId, cxid } = txn.header;
     const line = this.#forwarded.get(sessionId);
     const oldest = line?.peek();
     const isOurs = oldest !== undefined && oldest.xid === cxid;
     if (isOurs) line?.shift();
-    if (line?.length === 0 || type === OpCode.closeSession) this.#forwarded.delete(sessionId);
+    // Also when its session has ended: what was asked for behind that comes back as refusals, each in its turn.
+    if (line?.length === 0) this.#forwarded.delete(sessionId);
     return { txn, request: isOurs ? oldest : undefined };
   }
 

@@ -38,16 +38,24 @@ export interface QuorumPeerOptions {
   readonly timing: ZabTiming;
 }
 
+/** An election may go wrong a few times, and is held again at once; who is refused for good must not keep the others busy. */
+const FAILURES_AT_ONCE = 3;
+/** Then it rests, twice as long each time, for a tick at the most. */
+const REST_MS_MIN = 50;
+
+const NOT_LEADING = 'this server does not lead';
+
 /**
  * - `alone`: the only voter of an ensemble that needs no election.
  * - `settling`: the disk is still busy with what an earlier role wanted: until that is done nobody knows what there is to vote with.
+ *   And a server that was refused again and again rests: `until`.
  * - `looking`
  * - `leading`, `learning`: elected, from discovery on.
  */
 type Status =
   | { readonly kind: 'new' }
   | { readonly kind: 'alone'; readonly broadcast: Broadcast }
-  | { readonly kind: 'settling' }
+  | { readonly kind: 'settling'; readonly until: Millis }
   | { readonly kind: 'looking' }
   | { readonly kind: 'leading'; readonly leader: Leader; readonly vote: Vote }
   | { readonly kind: 'learning'; readonly learner: Learner; readonly vote: Vote };
@@ -65,8 +73,17 @@ export class QuorumPeer {
   readonly #election: FastLeaderElection;
   #epochs: Epochs;
   #status: Status = { kind: 'new' };
+  /**
+   * Who has come to this server as its leader before it has been elected by its own count: an election ends at each server in its
+   * own time. Emptied when it has a leader. (The original doesn't listen before it leads, and is dialled again.)
+   */
+  readonly #early = new Map<LinkId, QuorumMessage>();
+  /** What the other members have told last while this server was settling. Emptied when it looks. */
+  readonly #unread = new Map<ServerId, Notification>();
   /** Epochs being written, and changes of the history under way: agreement waits for them before it begins anew. */
   #writes = 0;
+  /** Roles in a row that have ended before anybody was served. */
+  #failures = 0;
   #nextLink = 1;
 
   constructor({ self, ensemble, lastZxid, recent = [], epochs, timing }: QuorumPeerOptions) {
@@ -110,6 +127,11 @@ export class QuorumPeer {
     return this.#status.kind === 'learning' ? this.#status.learner.leader : undefined;
   }
 
+  /** Who follows and observes this server, and how many syncs wait; undefined of who doesn't lead. */
+  get reign(): Pick<Leader, 'learners' | 'pendingSyncs'> | undefined {
+    return this.#status.kind === 'leading' ? this.#status.leader : undefined;
+  }
+
   /** A number for a stream that came, or will be made. */
   nextLink(): LinkId {
     return this.#nextLink++ as LinkId;
@@ -117,6 +139,8 @@ export class QuorumPeer {
 
   nextDeadline(): Millis {
     switch (this.#status.kind) {
+      case 'settling':
+        return this.#isDiskBusy ? Number.POSITIVE_INFINITY : this.#status.until;
       case 'looking':
         return this.#election.nextDeadline();
       case 'leading':
@@ -181,6 +205,7 @@ export class QuorumPeer {
       case 'linkClosed':
         if (this.#status.kind === 'learning')
           return this.#follow(this.#status.learner.onLinkClosed(input.link, now), now);
+        this.#early.delete(input.link);
         if (this.#status.kind === 'leading') return this.#follow(this.#status.leader.onLinkClosed(input.link), now);
         return [];
       default:
@@ -246,6 +271,8 @@ export class QuorumPeer {
   #onTick(now: Millis): Output[] {
     const status = this.#status;
     switch (status.kind) {
+      case 'settling':
+        return this.#settle(now);
       case 'looking':
         return this.#elect(this.#election.onDeadline(now), now);
       case 'leading':
@@ -266,7 +293,12 @@ export class QuorumPeer {
     if (status.kind === 'learning' && link === status.learner.link) {
       return this.#follow(status.learner.onMessage(link, message, now), now);
     }
-    return [{ kind: 'close', link, reason: 'this server does not lead' }];
+    if (status.kind === 'looking' && message.kind === 'learnerInfo' && !this.#early.has(link)) {
+      this.#early.set(link, message);
+      return [];
+    }
+    this.#early.delete(link);
+    return [{ kind: 'close', link, reason: NOT_LEADING }];
   }
 
   // --- election -----------------------------------------------------------------------------------------------------
@@ -278,6 +310,7 @@ export class QuorumPeer {
       if (!this.#ensemble.isVoter(from)) return [this.#election.tell(from)] as Output[];
       return this.#elect(this.#election.onNotification(from, notification, now), now);
     }
+    if (status.kind === 'settling' && this.#ensemble.member(from) !== undefined) this.#unread.set(from, notification);
     if (status.kind !== 'leading' && status.kind !== 'learning') return [];
     if (this.#ensemble.isVoter(from) && notification.state !== 'LOOKING') return [];
     return [{ kind: 'notify', to: from, notification: this.#currentVote(status) }];
@@ -297,19 +330,26 @@ export class QuorumPeer {
     };
   }
 
-  /** Begins to look for a leader, as soon as the disk is done with what was before. */
+  /** Begins to look for a leader, as soon as the disk is done with what was before, and not in a hot loop. */
   #look(now: Millis): Output[] {
-    this.#status = { kind: 'settling' };
+    const restMs = this.#failures <= FAILURES_AT_ONCE ? 0 : REST_MS_MIN * 2 ** (this.#failures - FAILURES_AT_ONCE - 1);
+    this.#status = { kind: 'settling', until: now + Math.min(restMs, this.#timing.tickTimeMs) };
     return this.#settle(now);
   }
 
+  get #isDiskBusy(): boolean {
+    return this.#writes > 0 || this.#history.lastSynced < this.#history.lastLogged;
+  }
+
   #settle(now: Millis): Output[] {
-    if (this.#status.kind !== 'settling') return [];
-    if (this.#writes > 0 || this.#history.lastSynced < this.#history.lastLogged) return [];
+    if (this.#status.kind !== 'settling' || now < this.#status.until || this.#isDiskBusy) return [];
     this.#status = { kind: 'looking' };
     const { lastLogged: zxid } = this.#history;
     const candidate = this.#isVoter ? { zxid, peerEpoch: this.#epochs.current } : undefined;
-    return this.#elect(this.#election.start(candidate, now), now);
+    const outputs = this.#elect(this.#election.start(candidate, now), now);
+    const unread = [...this.#unread];
+    this.#unread.clear();
+    return [...outputs, ...unread.flatMap(([from, notification]) => this.#onNotification(from, notification, now))];
   }
 
   #elect(outputs: readonly ElectionOutput[], now: Millis): Output[] {
@@ -325,15 +365,19 @@ export class QuorumPeer {
       timing: this.#timing,
       now,
     };
+    const early = [...this.#early];
+    this.#early.clear();
     if (vote.leader === this.#self) {
       const leader = new Leader(options);
       this.#status = { kind: 'leading', leader, vote };
-      return this.#follow(leader.start(), now);
+      const outputs = [...leader.start(), ...early.flatMap(([from, message]) => leader.onMessage(from, message, now))];
+      return this.#follow(outputs, now);
     }
     const link = this.nextLink();
     const learner = new Learner({ ...options, isVoter: this.#isVoter, leader: vote.leader, link });
     this.#status = { kind: 'learning', learner, vote };
-    return this.#follow(learner.start(), now);
+    const closes = early.map(([from]): Output => ({ kind: 'close', link: from, reason: NOT_LEADING }));
+    return [...closes, ...this.#follow(learner.start(), now)];
   }
 
   // --- what the roles want ------------------------------------------------------------------------------------------
@@ -347,8 +391,10 @@ export class QuorumPeer {
           this.#writes++;
           return [output];
         case 'established':
+          this.#failures = 0;
           return [{ kind: 'roleChanged', role: this.role, reason: `epoch ${output.epoch} has begun` }];
         case 'abandoned':
+          this.#failures++;
           return [{ kind: 'roleChanged', role: undefined, reason: output.reason }, ...this.#look(now)];
         default:
           return [output];

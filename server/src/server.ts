@@ -98,6 +98,7 @@ export class Server implements ConnectionOwner, AgreementUser {
   readonly statistics = new ServerStatistics();
   readonly metrics = new ServerMetrics();
   readonly #startedAt: Millis;
+  #servesSince: Millis = 0;
   /** Where it listens. */
   #clientPort = 0;
 
@@ -133,10 +134,12 @@ export class Server implements ConnectionOwner, AgreementUser {
       config: this.#config,
       machine: this.#options.machine ?? UNKNOWN_MACHINE,
       mode: serving?.role,
+      ensemble: this.#status.kind === 'running' ? this.#status.agreement.view() : undefined,
       clientPort: this.#clientPort,
       now: this.#clock.now(),
       wallTime: this.#clock.wallTime(),
       startedAt: this.#startedAt,
+      servesSince: this.#servesSince,
       database: this.#history.database,
       statistics: this.statistics,
       metrics: this.metrics,
@@ -215,16 +218,29 @@ export class Server implements ConnectionOwner, AgreementUser {
       now: () => this.#clock.now(),
       user: this,
     });
-    const listener = this.#listen(started);
+    let address: Address | undefined;
+    let isWithPeers = ensemble.isAlone;
+    const onBound = (): void => {
+      if (isWithPeers && address !== undefined) started({ address });
+    };
+    const onListening = (bound: Address): void => {
+      address = bound;
+      onBound();
+    };
+    const listener = this.#listen(onListening, started);
     this.#status = { kind: 'running', agreement, listener, serving: undefined };
     agreement.start((error) => {
-      if (error !== null) this.#failToStart(error, started);
+      if (error !== null) return this.#failToStart(error, started);
+      isWithPeers = true;
+      onBound();
     });
     this.#setAlarm();
   }
 
   #failToStart(error: Error, started: Started): void {
     const status = this.#status;
+    // Several ports may be refused: the first one says why.
+    if (status.kind === 'stopped') return;
     this.#status = { kind: 'stopped' };
     if (status.kind === 'running') {
       status.serving?.pipeline.stop();
@@ -277,6 +293,8 @@ export class Server implements ConnectionOwner, AgreementUser {
       askForTurn: () => this.askForTurn(),
     });
     this.#status.serving = next;
+    this.#servesSince = this.#clock.now();
+    this.statistics.proposalSizes.reset();
     const { upkeep } = next;
     if (role !== 'standalone') this.#runLog.info(`this server is ${role}: ${reason}`);
     if (this.#firstSnapshotMs !== undefined) upkeep.onSnapshotTaken(this.#firstSnapshotMs);
@@ -295,7 +313,9 @@ export class Server implements ConnectionOwner, AgreementUser {
   }
 
   onAppended(bytes: number): void {
-    this.#serving?.upkeep.onAppended(bytes);
+    const serving = this.#serving;
+    if (serving?.role === 'leader') this.statistics.proposalSizes.record(bytes);
+    serving?.upkeep.onAppended(bytes);
   }
 
   onSyncCompleted(id: number): void {
@@ -323,7 +343,7 @@ export class Server implements ConnectionOwner, AgreementUser {
     return this.#serving?.takeTouched() ?? [];
   }
 
-  #listen(started: Started): Closeable {
+  #listen(listening: (address: Address) => void, started: Started): Closeable {
     return this.#options.network.listen(
       { host: this.#config.clientPortAddress, port: this.#config.clientPort },
       {
@@ -332,7 +352,7 @@ export class Server implements ConnectionOwner, AgreementUser {
           const last = toHex(this.#history.database.lastZxid);
           this.#runLog.info(`serving on ${address.host}:${address.port}, last zxid ${last}`);
           this.#setAlarm();
-          started({ address });
+          listening(address);
         },
         onFailure: (error) => this.#failToStart(error, started),
         onStream: (stream) => this.#onStream(stream),

@@ -75,8 +75,8 @@ export class RawConnection {
     });
   }
 
-  static async open(port: number, { framed = true }: { framed?: boolean } = {}): Promise<RawConnection> {
-    const socket = connect({ host: '127.0.0.1', port });
+  static async open(port: number, { framed = true, host = '127.0.0.1' } = {}): Promise<RawConnection> {
+    const socket = connect({ host, port });
     await once(socket, 'connect');
     return new RawConnection(socket, { framed });
   }

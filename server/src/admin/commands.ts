@@ -1,3 +1,4 @@
+import type { MemberAddress } from '../ensemble.ts';
 import { DIGEST_VERSION } from '../tree/tree-digest.ts';
 import { shortNameOf } from './connection-statistics.ts';
 import { Decimal } from './decimal.ts';
@@ -6,9 +7,11 @@ import { monitorValues } from './monitor.ts';
 import type { ResponseSizes } from './server-statistics.ts';
 import {
   type ConnectionView,
+  type EnsembleView,
   environmentOf,
   foldersOf,
   interestOf,
+  learnerCounts,
   NOT_SERVING,
   type ServerView,
   serverIdOf,
@@ -115,14 +118,21 @@ const COMMANDS: readonly Command[] = [
         timestamp: lastSnapshot?.takenAtSeconds ?? -1,
       }),
   },
-  { names: ['leader', 'lead'], run: () => ({ problem: 'server is not initialized' }) },
+  { names: ['leader', 'lead'], run: leader },
   {
     names: ['monitor', 'mntr'],
     isAlwaysAnswered: true,
     run: (view) => fields(Object.fromEntries(monitorValues(view))),
   },
   { names: ['observer_connection_stat_reset', 'orst'], run: () => NOTHING },
-  { names: ['observers', 'obsr'], run: () => fields({ synced_observers: 0, observers: [] }) },
+  {
+    names: ['observers', 'obsr'],
+    run: ({ ensemble }) =>
+      fields({
+        synced_observers: ensemble?.reign === undefined ? 0 : learnerCounts(ensemble.reign).syncedObservers,
+        observers: [],
+      }),
+  },
   { names: ['ruok'], run: () => NOTHING },
   { names: ['server_stats', 'srvr'], run: (view) => fields(serverStatistics(view)) },
   { names: ['set_trace_mask', 'stmk'], isAlwaysAnswered: true, run: setTraceMask },
@@ -145,7 +155,7 @@ const COMMANDS: readonly Command[] = [
     run: ({ config, machine }) =>
       fields(Object.fromEntries([...machine.environment(), ...config.systemProperties].sort(byName))),
   },
-  { names: ['voting_view'], run: () => fields({ current_config: {} }) },
+  { names: ['voting_view'], run: ({ ensemble }) => fields({ current_config: votingView(ensemble) }) },
   {
     names: ['watch_summary', 'wchs'],
     run: ({ watches }) => {
@@ -164,7 +174,14 @@ const COMMANDS: readonly Command[] = [
     names: ['watches_by_path', 'wchp'],
     run: ({ watches }) => fields({ path_to_session_ids: new Map(watches.byPath()) }),
   },
-  { names: ['zabstate'], run: () => fields({ voting: false, zabstate: '' }) },
+  {
+    names: ['zabstate'],
+    run: ({ ensemble }) =>
+      fields({
+        voting: ensemble?.ensemble.isVoter(ensemble.self) ?? false,
+        zabstate: ensemble === undefined ? '' : 'broadcast',
+      }),
+  },
 ];
 
 const BY_NAME: ReadonlyMap<string, Command> = new Map(
@@ -250,9 +267,34 @@ function serverStatistics(view: ServerView): JsonObject {
       non_mtlslocal_conn_count: 0,
     },
     client_response: sizes(statistics.responseSizes),
+    ...(view.mode === 'leader' ? { proposal_stats: sizes(statistics.proposalSizes) } : {}),
     node_count: database.tree.nodeCount,
   };
 }
+
+function leader({ ensemble }: ServerView): Outcome {
+  const id = ensemble?.leader;
+  if (ensemble === undefined || id === undefined) return { problem: 'server is not initialized' };
+  const address = ensemble.ensemble.member(id)?.quorumAddress.host ?? '';
+  return fields({ is_leader: id === ensemble.self, leader_id: id, leader_ip: address });
+}
+
+function votingView(view: EnsembleView | undefined): JsonObject {
+  const voters = [...(view?.ensemble.members ?? [])].filter(({ type }) => type === 'participant');
+  return Object.fromEntries(
+    voters.map(({ id, quorumAddress, electionAddress, clientAddress }) => [
+      String(id),
+      {
+        serverAddresses: [textOf(quorumAddress)],
+        electionAddresses: [textOf(electionAddress)],
+        clientAddress: clientAddress === undefined ? '' : textOf(clientAddress),
+        learnerType: 'participant',
+      },
+    ]),
+  );
+}
+
+const textOf = ({ host, port }: MemberAddress): string => `${host}:${port}`;
 
 const sizes = ({ last, min, max }: ResponseSizes): JsonObject => ({
   last_buffer_size: last,

@@ -104,6 +104,7 @@ const isEnabled = (word: string, whitelist: ReadonlySet<string>): boolean =>
 
 function figures({ statistics, connections: { size }, outstanding, database, mode }: ServerView): string {
   const { min, max, average } = statistics.latency;
+  const proposals = statistics.proposalSizes;
   return lines(
     `Latency min/avg/max: ${min}/${new Decimal(average)}/${max}`,
     `Received: ${statistics.packetsReceived}`,
@@ -113,6 +114,7 @@ function figures({ statistics, connections: { size }, outstanding, database, mod
     `Zxid: ${toHex(database.lastZxid)}`,
     `Mode: ${mode}`,
     `Node count: ${database.tree.nodeCount}`,
+    ...(mode === 'leader' ? [`Proposal sizes last/min/max: ${proposals.last}/${proposals.min}/${proposals.max}`] : []),
   );
 }
 
@@ -160,7 +162,24 @@ function configuration(view: ServerView): string {
     `maxSessionTimeout=${config.maxSessionTimeoutMs}`,
     `clientPortListenBacklog=${config.listenBacklog}`,
     `serverId=${serverIdOf(view)}`,
+    ...membership(view),
   );
+}
+
+/** What `conf` tells of an ensemble. */
+function membership({ config, ensemble: view }: ServerView): string[] {
+  const member = view?.ensemble.member(view.self);
+  if (view === undefined || member === undefined) return [];
+  return [
+    `initLimit=${config.initLimit}`,
+    `syncLimit=${config.syncLimit}`,
+    'electionAlg=3',
+    `electionPort=${member.electionAddress.port}`,
+    `quorumPort=${member.quorumAddress.port}`,
+    `peerType=${member.type === 'participant' ? 0 : 1}`,
+    'membership: ',
+    view.ensemble.text,
+  ];
 }
 
 function directories(view: ServerView): string {

@@ -1,6 +1,6 @@
 import { Decimal } from './decimal.ts';
 import type { Summary } from './metrics.ts';
-import type { ServerView } from './server-view.ts';
+import { learnerCounts, PEER_STATES, type ServerView } from './server-view.ts';
 import { FULL_VERSION } from './version.ts';
 
 /**
@@ -55,6 +55,30 @@ function gaugesOf(view: ServerView): Readonly<Record<string, number | Decimal>> 
     uptime: Math.floor(view.now - view.startedAt),
     max_latency: latency.max,
     min_client_response_size: responseSizes.min,
+    ...gaugesOfEnsemble(view),
+  };
+}
+
+/** Each role has its own, as in the original. */
+function gaugesOfEnsemble({ ensemble, mode, now, servesSince, statistics }: ServerView): Record<string, number> {
+  if (ensemble === undefined) return {};
+  const ofAll = { quorum_size: ensemble.ensemble.voters.length };
+  // Observers that a follower serves by itself, and those that are served so: there are none.
+  if (mode === 'follower') return { ...ofAll, synced_observers: 0 };
+  if (mode !== 'leader' || ensemble.reign === undefined) return ofAll;
+  const { all, syncedFollowers, syncedObservers } = learnerCounts(ensemble.reign);
+  const { last, min, max } = statistics.proposalSizes;
+  return {
+    ...ofAll,
+    learners: all,
+    synced_followers: syncedFollowers,
+    synced_non_voting_followers: 0,
+    synced_observers: syncedObservers,
+    pending_syncs: ensemble.reign.pendingSyncs,
+    leader_uptime: Math.floor(now - servesSince),
+    last_proposal_size: last,
+    min_proposal_size: min,
+    max_proposal_size: max,
   };
 }
 
@@ -62,6 +86,7 @@ function gaugesOf(view: ServerView): Readonly<Record<string, number | Decimal>> 
 export function* monitorValues(view: ServerView): IterableIterator<readonly [string, string | number | Decimal]> {
   yield ['version', FULL_VERSION];
   yield ['server_state', view.mode ?? 'null'];
+  if (view.mode !== undefined && view.mode !== 'standalone') yield ['peer_state', PEER_STATES[view.mode]];
   for (const metric of metricsOf(view)) {
     if (metric.kind === 'summary') yield* partsOf(metric.name, metric.summary);
     else yield [metric.name, metric.value];

@@ -5,6 +5,8 @@ export class ServerStatistics {
   /** From the arrival of a request to its answer, ms. */
   readonly latency = new Summary();
   readonly responseSizes = new ResponseSizes();
+  /** Of the transactions that this server has proposed as a leader; set back when a reign begins. */
+  readonly proposalSizes = new ResponseSizes();
   /** Requests, connect requests and four-letter words. */
   packetsReceived = 0;
   /** Replies, events, and answers to four-letter words. */
@@ -17,12 +19,13 @@ export class ServerStatistics {
   reset(): void {
     this.latency.reset();
     this.responseSizes.reset();
+    this.proposalSizes.reset();
     this.packetsReceived = 0;
     this.packetsSent = 0;
   }
 }
 
-/** The sizes of the last, the smallest and the largest response in bytes; -1 before there was one (`BufferStats`). */
+/** The sizes of the last, the smallest and the largest response or proposal in bytes; -1 before there was one (`BufferStats`). */
 export class ResponseSizes {
   last = -1;
   min = -1;

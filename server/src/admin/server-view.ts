@@ -1,6 +1,7 @@
-import type { SessionId, Zxid } from 'zookeeper-protocol-ts';
+import type { ServerId, SessionId, Zxid } from 'zookeeper-protocol-ts';
 import type { ServerConfig } from '../config.ts';
 import type { Database } from '../database.ts';
+import type { Ensemble } from '../ensemble.ts';
 import type { Machine, Millis } from '../ports.ts';
 import type { ConnectionStatistics } from './connection-statistics.ts';
 import type { ServerMetrics } from './metrics.ts';
@@ -16,6 +17,8 @@ export interface ServerView {
   readonly machine: Machine;
   /** `standalone`, or the role in an ensemble; undefined while the server doesn't serve. */
   readonly mode: 'standalone' | 'leader' | 'follower' | 'observer' | undefined;
+  /** Undefined for a server alone. */
+  readonly ensemble: EnsembleView | undefined;
   /** The port that it listens on: another than the configured one when that is 0. */
   readonly clientPort: number;
   /** The monotonic clock, and the wall clock. */
@@ -23,6 +26,8 @@ export interface ServerView {
   readonly wallTime: Millis;
   /** On the monotonic clock. */
   readonly startedAt: Millis;
+  /** When it began to serve in its present role, on the monotonic clock. */
+  readonly servesSince: Millis;
   readonly database: Database;
   readonly statistics: ServerStatistics;
   readonly metrics: ServerMetrics;
@@ -39,6 +44,47 @@ export interface ServerView {
   /** The last snapshot that is whole; undefined if there is none. When it was taken is -1 for one of an earlier start. */
   readonly lastSnapshot: { readonly zxid: Zxid; readonly takenAtSeconds: number } | undefined;
 }
+
+/** An ensemble, as one of its servers sees it. */
+export interface EnsembleView {
+  readonly ensemble: Ensemble;
+  readonly self: ServerId;
+  /** Whom this server follows, or is about to. */
+  readonly leader: ServerId | undefined;
+  /** Of the server that leads. */
+  readonly reign: ReignView | undefined;
+}
+
+export interface ReignView {
+  readonly learners: Iterable<LearnerView>;
+  /** Syncs that wait for what was proposed before them. */
+  readonly pendingSyncs: number;
+}
+
+export interface LearnerView {
+  readonly isVoter: boolean;
+  /** As in `zab/learner-progress.ts`. */
+  readonly phase: string;
+}
+
+/** Learners as the original counts them: those that get what is proposed are synced. */
+export function learnerCounts({ learners }: ReignView): {
+  readonly all: number;
+  readonly syncedFollowers: number;
+  readonly syncedObservers: number;
+} {
+  const every = [...learners];
+  const synced = every.filter(({ phase }) => phase === 'syncing' || phase === 'synced' || phase === 'serving');
+  const syncedFollowers = synced.filter(({ isVoter }) => isVoter).length;
+  return { all: every.length, syncedFollowers, syncedObservers: synced.length - syncedFollowers };
+}
+
+/** What the original says of a server that serves: `leading - broadcast`. */
+export const PEER_STATES = {
+  leader: 'leading - broadcast',
+  follower: 'following - broadcast',
+  observer: 'observing - broadcast',
+} as const;
 
 export interface ConnectionView {
   /** As in the original: `/127.0.0.1:52000`. */

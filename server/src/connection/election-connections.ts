@@ -89,9 +89,16 @@ export class ElectionConnections {
     if (!this.#isClosed) this.#options.onMessage(from, bytes);
   }
 
+  onUnreadable({ remote }: ElectionStream, error: MarshallingError): void {
+    this.#options.runLog.warn(`connection with ${remote} on the election port ended: unreadable: ${error.message}`);
+  }
+
   onClosed(to: ServerId, stream: ElectionStream): void {
     const peer = this.#peers.get(to);
-    if (peer?.stream === stream) peer.stream = undefined;
+    if (peer?.stream !== stream) return;
+    peer.stream = undefined;
+    // Whoever else comes has a new number each time, or any number.
+    if (this.#options.ensemble.member(to) === undefined) this.#peers.delete(to);
   }
 
   #keep(id: ServerId, stream: ElectionStream): void {
@@ -194,6 +201,7 @@ abstract class ElectionStream implements StreamHandler {
       this.read();
     } catch (error) {
       if (!(error instanceof MarshallingError)) throw error;
+      this.connections.onUnreadable(this, error);
       this.close();
     }
   }

@@ -1,3 +1,4 @@
+import { PeerPortError } from '../agreement.ts';
 import { ConfigError, type ServerConfigOptions } from '../config.ts';
 import { StorageError } from '../storage/storage-error.ts';
 import type { ParsedZooCfg } from '../zoo-cfg.ts';
@@ -58,6 +59,7 @@ function placed(error: unknown, zooCfg: ParsedZooCfg | undefined): string {
 
 function keyOf(error: unknown, zooCfg: ParsedZooCfg | undefined): string {
   if (error instanceof AdminServerError) return error.key;
+  if (error instanceof PeerPortError) return `server.${error.server}`;
   if (!(error instanceof StorageError)) return 'clientPort';
   return zooCfg?.places.has('dataLogDir') ? 'dataLogDir' : 'dataDir';
 }

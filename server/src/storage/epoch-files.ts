@@ -19,26 +19,29 @@ export const epochsOf = (lastZxid: Zxid): SavedEpochs => ({ accepted: epochOf(la
 
 /**
  * What is on the disk; a server that has never taken part has the epoch of its history.
+ *
+ * The history may be of a later epoch than the current one: synchronization makes the history durable first, and a server may die
+ * in between. It goes on with the lower epoch, whose claim is the smaller one, and is synchronized again: it has not acknowledged
+ * NEWLEADER. (The original, which saves the epoch first, does not start then, and takes `currentEpoch.tmp` where there is one;
+ * that file is not needed here.)
+ *
  * @throws StorageError if a file holds no epoch, or they are at odds with each other or with the history
  */
 export function readEpochs(disk: Disk, lastZxid: Zxid): SavedEpochs {
   const names = disk.list();
   const ofHistory = epochOf(lastZxid);
-  const accepted = readEpoch(disk, names, 'acceptedEpoch') ?? ofHistory;
-  let current = readEpoch(disk, names, 'currentEpoch') ?? ofHistory;
-  if (ofHistory > current && names.includes('currentEpoch.tmp')) {
-    current = readEpoch(disk, names, 'currentEpoch.tmp') ?? current;
-  }
-  const file = `${disk.name}/currentEpoch`;
-  if (ofHistory > current) {
-    throw new StorageError('EPOCH_INCONSISTENT', `the current epoch is ${current}, and the history has ${ofHistory}`, {
-      file,
-    });
-  }
-  if (accepted < current) {
-    throw new StorageError('EPOCH_INCONSISTENT', `the current epoch is ${current}, and only ${accepted} was accepted`, {
-      file,
-    });
+  const savedAccepted = readEpoch(disk, names, 'acceptedEpoch');
+  const accepted = savedAccepted ?? ofHistory;
+  // Who has accepted an epoch, and begun none, claims nothing for what it has.
+  const current = readEpoch(disk, names, 'currentEpoch') ?? (savedAccepted === undefined ? ofHistory : toEpoch(0));
+  const problem =
+    ofHistory > accepted
+      ? `only epoch ${accepted} was accepted, and the history has ${ofHistory}`
+      : accepted < current
+        ? `the current epoch is ${current}, and only ${accepted} was accepted`
+        : undefined;
+  if (problem !== undefined) {
+    throw new StorageError('EPOCH_INCONSISTENT', problem, { file: `${disk.name}/acceptedEpoch` });
   }
   return { accepted, current };
 }

@@ -184,8 +184,20 @@ describe('replayLogs and repairLogs', () => {
     expect(refusal([log([1n]), log([second])])).toMatchObject({ code: 'LOG_GAP' });
   });
 
-  test('refuses zxids that do not rise', () => {
-    expect(refusal([log([1n, 2n, 2n])]).message).toContain('wrong order');
+  test('passes over transactions that stand in the same log before: a follower of 3.8 may log them again and again', () => {
+    const { applied, outcome } = recoverFrom([log([1n, 2n, 3n, 1n, 1n, 2n, 3n, 4n, 2n, 3n, 4n, 5n]), log([6n])]);
+    expect(applied).toEqual(zxidsFrom(1, 6));
+    expect(outcome).toMatchObject({ replayed: { lastZxid: 6n, transactions: 6 } });
+  });
+
+  test('refuses another transaction with a zxid that was there before', () => {
+    const [name, bytes] = log([1n, 2n, 3n]);
+    const writer = new JuteWriter();
+    writeLogEntry(writer, recordOf(2n, 6));
+    expect(refusal([[name, Buffer.concat([bytes, writer.take()])]]).message).toContain('wrong order');
+  });
+
+  test('refuses zxids that do not rise from log to log', () => {
     expect(refusal([log([1n, 2n, 3n]), log([2n, 3n, 4n])])).toMatchObject({ code: 'LOG_GAP', file: 'log.2' });
   });
 

@@ -11,7 +11,8 @@ import {
   type Zxid,
 } from 'zookeeper-protocol-ts';
 import { InvariantError } from '../invariant.ts';
-import type { Disk, Done } from '../ports.ts';
+import type { Disk, DiskFile, Done } from '../ports.ts';
+import { adler32 } from './adler32.ts';
 import { inOrder, onFile, type Step } from './steps.ts';
 import { StorageError } from './storage-error.ts';
 import { readSyncedMark, SYNCED_MARK_NAME, type Synced } from './synced-mark.ts';
@@ -57,7 +58,9 @@ export interface Replayed {
  * Replays the logs of a folder in zxid order, from behind a snapshot on. Changes nothing on the disk, see {@link repairLogs}.
  *
  * What must hold of the history: zxids rise, without gaps within an epoch, and an epoch starts at counter 1 (LOG-2); it reaches
- * as far as the folder's mark says that it was durable. What stands in the logs up to the snapshot's zxid doesn't matter.
+ * as far as the folder's mark says that it was durable. What stands in the logs up to the snapshot's zxid doesn't matter, and nor
+ * does a transaction that the same log has already: a follower of 3.8 logs what it is sent of a new epoch each time it has to begin
+ * anew (ZOOKEEPER-4685).
  *
  * @throws StorageError where it doesn't hold: serving a part of the history would be serving guesses
  */
@@ -119,13 +122,41 @@ function replayFile(disk: Disk, name: string, mark: Synced | undefined, history:
   const file = disk.open(name);
   try {
     const entries = readTxnLog(file, name, { synced: mark?.log === zxidOfLogName(name) ? mark?.zxid : undefined });
+    const earlier = new EarlierEntries(file, name);
     for (;;) {
       const next = entries.next();
-      if (next.done !== true) history.replay(next.value, name);
+      if (next.done !== true) history.replay(next.value, name, earlier);
       else return next.value.kind === 'torn' ? { file: name, ...next.value } : undefined;
     }
   } finally {
     file.close();
+  }
+}
+
+/** What a log holds before a place in it. Read only when that is asked for, which is seldom. */
+class EarlierEntries {
+  readonly #entries: Iterator<TxnLogEntry>;
+  /** By zxid, the checksum of the transaction. */
+  readonly #checksums = new Map<Zxid, number>();
+  /** The first one that is not among them yet. */
+  #next: TxnLogEntry | undefined;
+
+  constructor(file: DiskFile, name: string) {
+    this.#entries = readTxnLog(file, name);
+  }
+
+  /** Whether this transaction stands in the log before, the same to the byte. */
+  has({ zxid, bytes, offset }: TxnLogEntry): boolean {
+    this.#next ??= this.#read();
+    for (; this.#next !== undefined && this.#next.offset < offset; this.#next = this.#read()) {
+      this.#checksums.set(this.#next.zxid, adler32(this.#next.bytes));
+    }
+    return this.#checksums.get(zxid) === adler32(bytes);
+  }
+
+  #read(): TxnLogEntry | undefined {
+    const next = this.#entries.next();
+    return next.done === true ? undefined : next.value;
   }
 }
 
@@ -155,7 +186,8 @@ class History {
     this.last = start.kind === 'snapshot' ? start.zxid : ZERO_ZXID;
   }
 
-  replay(entry: TxnLogEntry, file: string): void {
+  /** @param earlier what stands in the same file before */
+  replay(entry: TxnLogEntry, file: string, earlier: EarlierEntries): void {
     const place = { file, offset: entry.offset, zxid: this.last };
     if (file !== this.#file && entry.zxid !== zxidOfLogName(file)) {
       throw new StorageError(
@@ -167,6 +199,7 @@ class History {
     this.#file = file;
     this.entries++;
     if (this.#start.kind === 'snapshot' && entry.zxid <= this.#start.zxid) return;
+    if (this.transactions > 0 && entry.zxid <= this.last && earlier.has(entry)) return;
     if (this.transactions > 0) this.#requireSuccessor(entry.zxid, place);
     else this.#requireStart(entry.zxid, file);
     this.#apply(decode(entry, place), entry.bytes, place);

@@ -12,6 +12,8 @@ import { Server } from '../server.ts';
 import { MemoryDisk } from '../storage/memory-disk.ts';
 import { PausableMachine } from './pausable-machine.ts';
 
+export { TestingCluster, type TestingClusterOptions, TestingClusterStateError } from './testing-cluster.ts';
+
 /** What a testing server can be told: everything that a server can, and nothing must be. */
 export type TestingServerOptions = Partial<Omit<ServerConfig, 'dataLogDir'>> & {
   /** Where the lines go that an operator reads. Default: nowhere. */

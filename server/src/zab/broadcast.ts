@@ -40,6 +40,11 @@ export class Broadcast {
     return this.#lastProposed;
   }
 
+  /** Syncs that wait for what was proposed before them. */
+  get pendingSyncs(): number {
+    return this.#syncs.length;
+  }
+
   get lastCommitted(): Zxid {
     return this.#lastCommitted;
   }

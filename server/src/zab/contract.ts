@@ -29,7 +29,7 @@ export type Input =
   /** A part of the snapshot has arrived: the leader is alive. */
   | { readonly kind: 'heard'; readonly link: LinkId }
   | { readonly kind: 'epochSaved'; readonly which: EpochKind; readonly epoch: Epoch }
-  /** The log was cut, and the database too where it had more: durable, the history ends here now. */
+  /** The log was cut, durably, and the database has all that is left of it: the history ends here now. */
   | { readonly kind: 'truncated'; readonly zxid: Zxid }
   /** Log and database were replaced by a snapshot, durably. */
   | { readonly kind: 'snapshotInstalled'; readonly zxid: Zxid }
@@ -48,7 +48,7 @@ export type Output =
   | { readonly kind: 'syncCompleted'; readonly id: number }
   /** Answered by `epochSaved` when it is durable. */
   | { readonly kind: 'saveEpoch'; readonly which: EpochKind; readonly epoch: Epoch }
-  /** Drop what is behind this zxid, from the log and, if it is there, from the database. Answered by `truncated`. */
+  /** Drop what is behind this zxid from the log, and recover the database from the rest. Answered by `truncated`. */
   | { readonly kind: 'truncate'; readonly after: Zxid }
   /** A snapshot comes next on this link: it replaces log and database. Answered by `snapshotInstalled`, or `snapshotLost`. */
   | { readonly kind: 'receiveSnapshot'; readonly link: LinkId; readonly zxid: Zxid }

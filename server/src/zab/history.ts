@@ -111,15 +111,14 @@ export class History {
     this.#recentBytes = proposal.bytes.length;
   }
 
-  /** The log was cut behind `zxid`, durably. */
+  /** The log was cut behind `zxid`, durably, and the database recovered from what is left: that is as if it were delivered. */
   truncate(zxid: Zxid): void {
-    const kept = [...this.#pending].filter((proposal) => proposal.zxid <= zxid);
+    this.deliverUpTo(zxid);
     this.#pending = new Fifo();
-    for (const proposal of kept) this.#pending.push(proposal);
     this.#recent = this.#recent.filter((proposal) => proposal.zxid <= zxid);
     this.#lastLogged = zxid;
     this.#lastSynced = zxid;
-    if (this.#lastDelivered > zxid) this.#lastDelivered = zxid;
+    this.#lastDelivered = zxid;
   }
 
   /** All of it was replaced by a snapshot at `zxid`, which is durable. */

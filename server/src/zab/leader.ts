@@ -111,6 +111,11 @@ export class Leader {
     return this.#broadcast().nextZxid;
   }
 
+  /** Syncs that wait for what was proposed before them. */
+  get pendingSyncs(): number {
+    return this.#phase.kind === 'broadcast' ? this.#phase.broadcast.pendingSyncs : 0;
+  }
+
   get learners(): Iterable<Readonly<LearnerProgress>> {
     return this.#learners.values();
   }

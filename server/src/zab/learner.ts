@@ -144,7 +144,7 @@ export class Learner {
   onMessage(link: LinkId, message: QuorumMessage, now: Millis): Output[] {
     if (link !== this.#link || this.#phase.kind === 'ended') return [];
     this.#heardAt = now;
-    if (message.kind === 'ping') return [{ kind: 'pong', link, zxid: message.zxid }];
+    if (message.kind === 'ping') return this.#isSynced() ? [{ kind: 'pong', link, zxid: message.zxid }] : [];
     if (this.#phase.kind === 'changing') {
       this.#phase.waiting.push(message);
       return [];
@@ -314,8 +314,12 @@ export class Learner {
 
   #limit(): Millis {
     const { tickTimeMs, initLimit, syncLimit } = this.#timing;
-    const isSynced = this.#phase.kind === 'acknowledged' || this.#phase.kind === 'broadcast';
-    return tickTimeMs * (isSynced ? syncLimit : initLimit);
+    return tickTimeMs * (this.#isSynced() ? syncLimit : initLimit);
+  }
+
+  /** NEWLEADER is acknowledged. What a leader of Apache's hears before that must be the ACK: it drops who answers a ping first. */
+  #isSynced(): boolean {
+    return this.#phase.kind === 'acknowledged' || this.#phase.kind === 'broadcast';
   }
 
   #send(message: QuorumMessage): Output {
