@@ -1,14 +1,17 @@
 /**
  * The main job (`npm start`): a server of its own in its own process, three contenders for the role of master in theirs, and
  * one timeline of what happens. The leading process is killed: its session expires, and the next one takes over. That one
- * gives up by itself: the one behind it takes over at once. With CONNECT it all happens on an existing ZooKeeper ensemble.
+ * gives up by itself: the one behind it takes over at once. With CONNECT it all happens on an existing ZooKeeper ensemble; with
+ * `--ensemble` on three servers of ours, whose leader is killed at the end: another one leads, and somebody is master again.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 
 const TICK_MS = 500;
@@ -62,7 +65,11 @@ class Player {
   /** The first line, also an earlier one, that matches; rejected when the process ends without it. */
   async line(pattern: RegExp): Promise<string> {
     const earlier = this.#lines.find((line) => pattern.test(line));
-    if (earlier !== undefined) return earlier;
+    return earlier ?? this.next(pattern);
+  }
+
+  /** The next line that matches; rejected when the process ends without it. */
+  async next(pattern: RegExp): Promise<string> {
     return new Promise((found, failed) => {
       this.#waiting.push({ pattern, found });
       // Its last lines may still be on their way when it exits; `close` comes after them.
@@ -98,6 +105,96 @@ async function startServer(folder: string): Promise<string> {
   return /serving on (\S+:\d+)/.exec(line)?.[1] ?? '';
 }
 
+const ENSEMBLE = [1, 2, 3];
+/** By then an ensemble has a leader, or something is wrong. */
+const LEADER_WITHIN_MS = 15_000;
+
+/** A port that nobody has; somebody may take it before it is used, but hardly. */
+async function freePort(): Promise<number> {
+  const listener = createServer().listen(0, '127.0.0.1');
+  await once(listener, 'listening');
+  const address = listener.address();
+  listener.close();
+  await once(listener, 'close');
+  return typeof address === 'object' && address !== null ? address.port : 0;
+}
+
+/** Three servers, each in a process of its own; the first lines of each tell its role. */
+class Ensemble {
+  readonly #files: readonly string[];
+  readonly #servers: Player[] = [];
+  readonly connectString: string;
+
+  private constructor(files: readonly string[], connectString: string) {
+    this.#files = files;
+    this.connectString = connectString;
+  }
+
+  static async start(folder: string): Promise<Ensemble> {
+    const ports = await Promise.all(ENSEMBLE.map(() => Promise.all([freePort(), freePort(), freePort()])));
+    const members = ports.map(([quorum, election], i) => `server.${i + 1}=127.0.0.1:${quorum}:${election}`);
+    const files = await Promise.all(
+      ENSEMBLE.map(async (id, i) => {
+        const dataDir = join(folder, String(id));
+        await mkdir(dataDir, { recursive: true });
+        await writeFile(join(dataDir, 'myid'), String(id));
+        const lines = [`tickTime=${TICK_MS}`, 'initLimit=10', 'syncLimit=4', `dataDir=${dataDir}`];
+        lines.push(
+          `clientPort=${ports[i]?.[2]}`,
+          'clientPortAddress=127.0.0.1',
+          'admin.enableServer=false',
+          ...members,
+        );
+        const file = join(folder, `zoo-${id}.cfg`);
+        await writeFile(file, `${lines.join('\n')}\n`);
+        return file;
+      }),
+    );
+    const ensemble = new Ensemble(files, ports.map(([, , client]) => `127.0.0.1:${client}`).join(','));
+    for (const id of ENSEMBLE) ensemble.#start(id);
+    await ensemble.leader();
+    return ensemble;
+  }
+
+  /** The first that says it leads, of those that run. */
+  async leader(): Promise<Player> {
+    const running = this.#servers.filter((server) => !server.ended);
+    const timer = new AbortController();
+    const late = sleep(LEADER_WITHIN_MS, undefined, { signal: timer.signal }).then(() => {
+      throw new Error(`no server leads within ${LEADER_WITHIN_MS} ms`);
+    });
+    try {
+      return await Promise.race([late, ...running.map((server) => server.line(/is leader/).then(() => server))]);
+    } finally {
+      timer.abort();
+      late.catch(() => undefined); // the timer that was stopped
+    }
+  }
+
+  /** Kills the leader, and starts it again when the others have another one. */
+  async killLeader(): Promise<void> {
+    const killed = await this.leader();
+    const killedAt = performance.now();
+    await killed.stop('SIGKILL');
+    say(killed.name, 'led the ensemble, and was killed (SIGKILL)');
+    const next = await this.leader();
+    say('', `${next.name} leads the ensemble ${((performance.now() - killedAt) / 1000).toFixed(2)} s after the kill`);
+    this.#start(Number(killed.name.slice('server '.length)));
+  }
+
+  #start(id: number): void {
+    const server = new Player(
+      `server ${id}`,
+      pathOf('../../server/bin/zkserver.js'),
+      ['start-foreground', this.#files[id - 1] ?? ''],
+      {},
+      (line) => /(this server (?:is|has) .*|session \S+ expires.*)$/.exec(line)?.[1],
+    );
+    this.#servers.push(server);
+    players.push(server);
+  }
+}
+
 function startContender(name: string, connectString: string): Player {
   const contender = new Player(
     name,
@@ -113,7 +210,7 @@ function startContender(name: string, connectString: string): Player {
 const firstToLead = (contenders: readonly Player[]): Promise<Player> =>
   Promise.race(contenders.map((contender) => contender.line(/^leads/).then(() => contender)));
 
-async function play(connectString: string): Promise<void> {
+async function play(connectString: string, ensemble: Ensemble | undefined): Promise<void> {
   const contenders = ['alpha', 'bravo', 'charlie'].map((name) => startContender(name, connectString));
   await Promise.all(contenders.map((contender) => contender.line(/^joined/)));
   const first = await firstToLead(contenders);
@@ -128,7 +225,7 @@ async function play(connectString: string): Promise<void> {
   const tookOverAfterMs = performance.now() - killedAt;
   const allowedMs = SESSION_TIMEOUT_MS + 2 * TICK_MS;
   say('', `${second.name} took over ${(tookOverAfterMs / 1000).toFixed(2)} s after the kill (session timeout 4 s)`);
-  if (process.env.CONNECT === undefined && tookOverAfterMs > allowedMs) {
+  if (process.env.CONNECT === undefined && ensemble === undefined && tookOverAfterMs > allowedMs) {
     throw new Error(
       `the take-over took ${tookOverAfterMs.toFixed(0)} ms, more than session timeout + 2 ticks = ${allowedMs} ms`,
     );
@@ -138,26 +235,30 @@ async function play(connectString: string): Promise<void> {
   const gaveUpAt = performance.now();
   const third = await firstToLead(heirs.filter((contender) => contender !== second));
   say('', `${third.name} took over ${(performance.now() - gaveUpAt).toFixed(0)} ms after ${second.name} gave up`);
+
+  if (ensemble === undefined) return;
+  const again = Promise.race(heirs.map((contender) => contender.next(/^leads/).then(() => contender)));
+  await Promise.all([ensemble.killLeader(), again]);
+  say('', `${(await again).name} is master on what is left of the ensemble`);
 }
 
 async function main(): Promise<void> {
   const folder = await mkdtemp(join(tmpdir(), 'curator-ts-'));
   try {
     const given = process.env.CONNECT;
-    const connectString = given ?? (await startServer(folder));
+    const ensemble = process.argv.includes('--ensemble') ? await Ensemble.start(folder) : undefined;
+    const connectString = given ?? ensemble?.connectString ?? (await startServer(folder));
     say('', given === undefined ? 'three contenders start' : `three contenders start on ${given}`);
-    await play(connectString);
+    await play(connectString, ensemble);
     say('', 'everybody leaves');
   } catch (error) {
     console.error(error instanceof Error ? error.message : String(error));
     process.exitCode = 1;
   } finally {
-    // Contenders first, the server last.
-    const [server, ...contenders] = players.toSorted(
-      (a, b) => Number(b.name === 'server') - Number(a.name === 'server'),
-    );
-    await Promise.all(contenders.map((contender) => contender.stop()));
-    await server?.stop();
+    // Contenders first, servers last.
+    const isServer = ({ name }: Player): boolean => name.startsWith('server');
+    await Promise.all(players.filter((player) => !isServer(player)).map((contender) => contender.stop()));
+    await Promise.all(players.filter(isServer).map((server) => server.stop()));
     await rm(folder, { recursive: true, force: true });
   }
 }

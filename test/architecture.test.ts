@@ -61,7 +61,7 @@ const serverAreas: Record<string, readonly string[]> = {
   ],
   'config-unsupported': [],
   'config-properties': [],
-  admin: ['invariant', 'ports', 'database', 'tree', 'config'],
+  admin: ['invariant', 'ports', 'ensemble', 'database', 'tree', 'config'],
   connection: ['invariant', 'ports', 'ensemble', 'request', 'admin', 'zab'],
 };
 

@@ -161,6 +161,23 @@ describe('connecting', () => {
     expect(client.events).toEqual(['close ETIMEDOUT']);
   });
 
+  it('fails when the connection was reset before its answer came', async () => {
+    const world = new World({ seed: 1 });
+    const server: Ends['server'] = { streams: [], chunks: [], events: [] };
+    listen(world.spawn('s1'), { host: '0.0.0.0', port: 2181 }, server);
+    await world.runFor(1);
+    world.network.block('s1', 'c1'); // the answer waits
+    const client = dial(world.spawn('c1'), { host: 's1', port: 2181 });
+    await world.runFor(50);
+    expect(server.events).toContain('stream');
+    world.network.resetConnections('s1');
+    await world.runFor(50);
+    expect(client.events).toEqual([]);
+    world.network.heal();
+    await world.runFor(50);
+    expect(client.events).toEqual(['close ECONNRESET']);
+  });
+
   it('calls no handler after the client closed, and the server sees the end', async () => {
     const world = new World({ seed: 1 });
     const server: Ends['server'] = { streams: [], chunks: [], events: [] };

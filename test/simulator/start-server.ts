@@ -1,5 +1,5 @@
 /** Runs the shipped server in a simulated process. */
-import { parseZooCfg, Server } from 'zookeeper-server-ts';
+import { parseZooCfg, Server, type ServerOptions } from 'zookeeper-server-ts';
 import { systemHash } from '../../server/src/node/system-hash.ts';
 import type { Process } from './process.ts';
 
@@ -14,15 +14,27 @@ export interface StartServerOptions {
   readonly onFailure?: (error: Error) => void;
 }
 
-/** Starts a server, which listens after some running of the world; what goes wrong is thrown out of the world. */
-export const startServer = (process: Process, options: StartServerOptions = {}): Server => {
+/**
+ * Starts a server, which listens after some running of the world; what goes wrong is thrown out of the world.
+ * @param options `create` makes another one than the plain `Server`
+ */
+export function startServer(process: Process, options?: StartServerOptions): Server;
+export function startServer<S extends Server>(
+  process: Process,
+  options: StartServerOptions & { readonly create: (options: ServerOptions) => S },
+): S;
+export function startServer(
+  process: Process,
+  options: StartServerOptions & { readonly create?: (options: ServerOptions) => Server } = {},
+): Server {
   const { zooCfg = [], preAllocSizeKiB = 0, myid = 0 } = options;
   const fail = (error: Error): never => {
     throw new Error(`${process.name} failed`, { cause: error });
   };
   const text = ['dataDir=/data', 'clientPort=2181', ...zooCfg].join('\n');
   const properties = new Map([['zookeeper.preAllocSize', String(preAllocSizeKiB)]]);
-  const server = new Server({
+  const { create = (ports: ServerOptions) => new Server(ports) } = options;
+  const server = create({
     config: parseZooCfg(text, { file: 'zoo.cfg', properties, readMyid: () => String(myid) }).config,
     clock: process.clock,
     network: process.network,
@@ -38,4 +50,4 @@ export const startServer = (process: Process, options: StartServerOptions = {}):
     });
   });
   return server;
-};
+}

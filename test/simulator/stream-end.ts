@@ -76,6 +76,8 @@ export class StreamEnd implements Stream, LinkUser {
   #handler: StreamHandler | undefined;
   /** The owner has let go of it: no handler is called any more. */
   #abandoned = false;
+  /** It was reset while connecting: its process learns of that instead of the answer. */
+  #resetBeforeOpen: SystemError | undefined;
   /** It was closed while connecting, with bytes to send. */
   #closesWhenOpen = false;
   #paused = false;
@@ -189,6 +191,7 @@ export class StreamEnd implements Stream, LinkUser {
       if (this.#options.host.powered) this.#peer?.reset();
       return;
     }
+    if (this.#resetBeforeOpen !== undefined) return this.fail(this.#resetBeforeOpen, handler);
     this.#state = 'open';
     if (this.#closesWhenOpen) {
       this.#sendQueued();
@@ -222,6 +225,11 @@ export class StreamEnd implements Stream, LinkUser {
   /** A reset arrived: some of the unread bytes may still be read, cut anywhere. */
   reset(code = 'ECONNRESET'): void {
     if (this.#state === 'closed') return;
+    const error = new SystemError(code, `connection with ${this.remote.host}:${this.remote.port}`);
+    if (this.#state === 'connecting') {
+      this.#resetBeforeOpen = error;
+      return;
+    }
     const unread = this.#inbound.reduce(
       (sum, segment) => sum + (segment.arrivalUs < Infinity ? segment.bytes.length : 0),
       0,
@@ -235,7 +243,7 @@ export class StreamEnd implements Stream, LinkUser {
       kept -= segment.bytes.length;
       return true;
     });
-    this.#end(new SystemError(code, `connection with ${this.remote.host}:${this.remote.port}`));
+    this.#end(error);
   }
 
   /** Something between the two ends has forgotten the connection. */

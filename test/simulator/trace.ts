@@ -11,6 +11,7 @@ const NO_BYTES = new Uint8Array(0);
 export class Trace {
   readonly #linesMax: number;
   readonly #lines: string[] = [];
+  readonly #story: string[] = [];
   readonly #words = new Map<string, number>();
   #low = 0x811c9dc5;
   #high = 0x9e3779b9;
@@ -36,8 +37,27 @@ export class Trace {
     return this.#lines;
   }
 
-  /** @param text shown instead of the bytes */
-  record(atUs: number, process: string, kind: string, bytes: Uint8Array = NO_BYTES, text?: string): void {
+  /** Of these lines those that {@link note} has recorded: what processes log, and what is done to them. As many, so older. */
+  get story(): readonly string[] {
+    return this.#story;
+  }
+
+  /** An event: something arrived, a timer ran. */
+  record(atUs: number, process: string, kind: string, bytes: Uint8Array = NO_BYTES): void {
+    this.#hash(atUs, process, kind, bytes);
+    if (this.#linesMax > 0) this.#addLine(this.#lines, `${seconds(atUs)} ${process} ${kind} ${dump(bytes)}`);
+  }
+
+  /** What a process logs, or is done to it. */
+  note(atUs: number, process: string, kind: string, text = ''): void {
+    this.#hash(atUs, process, kind, Buffer.from(text));
+    if (this.#linesMax === 0) return;
+    const line = `${seconds(atUs)} ${process} ${kind} ${text}`;
+    this.#addLine(this.#lines, line);
+    this.#addLine(this.#story, line);
+  }
+
+  #hash(atUs: number, process: string, kind: string, bytes: Uint8Array): void {
     this.#events++;
     this.#absorb(atUs >>> 0);
     this.#absorb(Math.floor(atUs / 0x1_0000_0000));
@@ -46,7 +66,6 @@ export class Trace {
     this.#absorb(bytes.length);
     const hashed = Math.min(bytes.length, HASHED_BYTES);
     for (let i = 0; i < hashed; i++) this.#absorb(bytes[i] ?? 0);
-    if (this.#linesMax > 0) this.#addLine(atUs, process, kind, text ?? dump(bytes));
   }
 
   #absorb(word: number): void {
@@ -64,11 +83,13 @@ export class Trace {
     return word;
   }
 
-  #addLine(atUs: number, process: string, kind: string, content: string): void {
-    this.#lines.push(`${(atUs / 1e6).toFixed(6)} ${process} ${kind} ${content}`.trimEnd());
-    if (this.#lines.length > this.#linesMax) this.#lines.shift();
+  #addLine(lines: string[], line: string): void {
+    lines.push(line.trimEnd());
+    if (lines.length > this.#linesMax) lines.shift();
   }
 }
+
+const seconds = (us: number): string => (us / 1e6).toFixed(6);
 
 const dump = (bytes: Uint8Array): string => {
   if (bytes.length === 0) return '';

@@ -116,6 +116,11 @@ export class World {
     return disk;
   }
 
+  /** A line of the story, for people: what is about to be done to whom. */
+  note(process: string, what: string): void {
+    this.#note(process, what);
+  }
+
   // --- faults
 
   /** Does something at that time of the world, or now if it is past. */
@@ -322,10 +327,10 @@ export class World {
   }
 
   #log(process: string, level: string, line: string): void {
-    this.trace.record(this.#queue.nowUs, process, level, Buffer.from(line), line);
+    this.trace.note(this.#queue.nowUs, process, level, line);
   }
 
   #note(process: string, what: string): void {
-    this.trace.record(this.#queue.nowUs, process, what);
+    this.trace.note(this.#queue.nowUs, process, what);
   }
 }
