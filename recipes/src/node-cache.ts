@@ -47,7 +47,7 @@ export class NodeCache<T = Uint8Array> implements AsyncDisposable {
 
   /**
    * `nodeChanged`: the znode was created, written or deleted, then undefined; one that was deleted and created again is told as both.
-   * `error`: as of {@link CuratorCache.on}. Returns what removes the listener.
+   * `error`: as of `CuratorCache.on`. Returns what removes the listener.
    */
   on<Name extends keyof NodeCacheEvents<T>>(
     name: Name,
@@ -56,14 +56,14 @@ export class NodeCache<T = Uint8Array> implements AsyncDisposable {
     return this.#events.on(name, listener);
   }
 
-  /** Resolves to the cache when the znode has been read, or found to be missing; rejects as {@link CuratorCache.start}. */
+  /** Resolves to the cache when the znode has been read, or found to be missing; rejects as `CuratorCache.start`. */
   start(options: { readonly signal?: AbortSignal | undefined } = {}): Promise<this> {
     const started = this.#cache.start(options).then(() => this);
     started.catch(() => undefined);
     return started;
   }
 
-  /** As {@link CuratorCache.close}. */
+  /** As `CuratorCache.close`. */
   close(): Promise<void> {
     return this.#cache.close();
   }

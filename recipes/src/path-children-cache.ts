@@ -68,7 +68,7 @@ export class PathChildrenCache<T = Uint8Array> implements AsyncDisposable {
   /**
    * - `childAdded`, `childUpdated`, `childRemoved`: one that was deleted and created again is removed, then added.
    * - `initialized`: the children are known as they are now: in the beginning, and again after each outage.
-   * - `error`: as of {@link CuratorCache.on}.
+   * - `error`: as of `CuratorCache.on`.
    *
    * Returns what removes the listener. Whoever subscribes before `start` is told of what there is in the beginning (Curator's
    * `POST_INITIALIZED_EVENT`), whoever does so when it has resolved, of what is new since (`BUILD_INITIAL_CACHE`).
@@ -80,14 +80,14 @@ export class PathChildrenCache<T = Uint8Array> implements AsyncDisposable {
     return this.#events.on(name, listener);
   }
 
-  /** Resolves to the cache when the children have been read, also if there is no such path; rejects as {@link CuratorCache.start}. */
+  /** Resolves to the cache when the children have been read, also if there is no such path; rejects as `CuratorCache.start`. */
   start(options: { readonly signal?: AbortSignal | undefined } = {}): Promise<this> {
     const started = this.#cache.start(options).then(() => this);
     started.catch(() => undefined);
     return started;
   }
 
-  /** As {@link CuratorCache.close}. */
+  /** As `CuratorCache.close`. */
   close(): Promise<void> {
     return this.#cache.close();
   }

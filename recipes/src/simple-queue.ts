@@ -49,7 +49,7 @@ export class SimpleDistributedQueue implements AsyncDisposable {
     this.#once = new ExactlyOnce(client, `${path}-producers`, report);
   }
 
-  /** Stores an item: as {@link DistributedQueue.put}. */
+  /** Stores an item: as `DistributedQueue.put`. */
   offer(data: Uint8Array, options: PutOptions = {}): Promise<void> {
     return this.#producer.put(ITEM_PREFIX, data, options);
   }

@@ -82,7 +82,7 @@ export class TreeCache<T = Uint8Array> implements AsyncDisposable, Iterable<Chil
   /**
    * - `nodeAdded`, `nodeUpdated`, `nodeRemoved`: parents are added before their children, and removed after them.
    * - `initialized`: the tree is known as it is now: in the beginning, and again after each outage.
-   * - `error`: as of {@link CuratorCache.on}.
+   * - `error`: as of `CuratorCache.on`.
    *
    * Returns what removes the listener.
    */
@@ -93,14 +93,14 @@ export class TreeCache<T = Uint8Array> implements AsyncDisposable, Iterable<Chil
     return this.#events.on(name, listener);
   }
 
-  /** Resolves to the cache when the tree has been read, also if there is no such path; rejects as {@link CuratorCache.start}. */
+  /** Resolves to the cache when the tree has been read, also if there is no such path; rejects as `CuratorCache.start`. */
   start(options: { readonly signal?: AbortSignal | undefined } = {}): Promise<this> {
     const started = this.#cache.start(options).then(() => this);
     started.catch(() => undefined);
     return started;
   }
 
-  /** As {@link CuratorCache.close}. */
+  /** As `CuratorCache.close`. */
   close(): Promise<void> {
     return this.#cache.close();
   }

@@ -17,7 +17,7 @@ export interface ServiceCacheEvents<T> extends ErrorEvents {
   readonly cacheChanged: readonly [instances: readonly ServiceInstance<T>[]];
 }
 
-/** What a cache is made of: see {@link ServiceDiscovery.serviceCache}. */
+/** What a cache is made of: see `ServiceDiscovery.serviceCache`. */
 export interface ServiceCacheParts<T> {
   readonly client: CuratorFramework;
   /** Of the znode above the instances. */
@@ -61,7 +61,7 @@ export class ServiceCache<T = unknown> implements AsyncDisposable {
   }
 
   /**
-   * `cacheChanged`: an instance came, went, or says something else, since `start` has resolved. `error`: as of {@link CuratorCache.on}.
+   * `cacheChanged`: an instance came, went, or says something else, since `start` has resolved. `error`: as of `CuratorCache.on`.
    * Returns what removes the listener.
    */
   on<Name extends keyof ServiceCacheEvents<T>>(
@@ -71,7 +71,7 @@ export class ServiceCache<T = unknown> implements AsyncDisposable {
     return this.#events.on(name, listener);
   }
 
-  /** Resolves to the cache when the instances have been read, also if there are none; rejects as {@link CuratorCache.start}. */
+  /** Resolves to the cache when the instances have been read, also if there are none; rejects as `CuratorCache.start`. */
   start(options: { readonly signal?: AbortSignal | undefined } = {}): Promise<this> {
     const started = this.#cache.start(options).then(() => {
       this.#isStarted = true;
@@ -81,7 +81,7 @@ export class ServiceCache<T = unknown> implements AsyncDisposable {
     return started;
   }
 
-  /** As {@link CuratorCache.close}. */
+  /** As `CuratorCache.close`. */
   close(): Promise<void> {
     this.#onClose();
     return this.#cache.close();

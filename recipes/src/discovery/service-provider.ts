@@ -32,7 +32,7 @@ export class ServiceProvider<T = unknown> implements AsyncDisposable {
   readonly #filters: readonly ((instance: ServiceInstance<T>) => boolean)[];
   readonly #downInstances: DownInstances;
 
-  /** See {@link ServiceDiscovery.serviceProvider}. @throws InvalidArgumentError for a policy that makes no sense */
+  /** See `ServiceDiscovery.serviceProvider`. @throws InvalidArgumentError for a policy that makes no sense */
   constructor(client: CuratorFramework, cache: ServiceCache<T>, options: ServiceProviderOptions<T> = {}) {
     const { strategy = new RoundRobinStrategy(), filters = [], downInstancePolicy } = options;
     this.#cache = cache;
