@@ -22,12 +22,19 @@ const project = (name: string, include: string[], test: object = {}) => ({
 
 export default defineConfig({
   test: {
+    // Most of what the slow ones do is waiting: two cores have room for three of them.
+    maxWorkers: 3,
     projects: [
-      project('unit', [
-        '{protocol,client,recipes,server}/src/**/*.test.ts',
-        'test/*.test.ts',
-        'test/{conformance,simulator}/**/*.test.ts',
-      ]),
+      // Nothing is shared between these files but modules without state, which need not be loaded four hundred times.
+      project(
+        'unit',
+        [
+          '{protocol,client,recipes,server}/src/**/*.test.ts',
+          'test/*.test.ts',
+          'test/{conformance,simulator}/**/*.test.ts',
+        ],
+        { isolate: false },
+      ),
       project('property', ['test/property/**/*.test.ts']),
       project('simulation', ['test/simulation/**/*.test.ts']),
       project('integration', ['test/integration/**/*.test.ts']),
