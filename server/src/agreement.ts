@@ -87,8 +87,6 @@ export class Agreement implements QuorumStreamOwner {
   readonly #inputs: Input[] = [];
   #isStepping = false;
   #isStopped = false;
-  /** False while it is being cut or replaced. */
-  #isHistoryOpen = true;
 
   constructor(options: AgreementOptions) {
     this.#options = options;
@@ -173,7 +171,7 @@ export class Agreement implements QuorumStreamOwner {
 
   /** Writes what this turn has made. */
   flush(): void {
-    if (this.#isHistoryOpen) this.#history.log.flush();
+    if (this.#history.isOpen) this.#history.log.flush();
     for (const stream of this.#written) stream.flush();
     this.#written.clear();
   }
@@ -314,11 +312,7 @@ export class Agreement implements QuorumStreamOwner {
   }
 
   #truncate(after: Zxid): void {
-    this.#isHistoryOpen = false;
-    this.#history.truncate(after, () => {
-      this.#isHistoryOpen = true;
-      this.step({ kind: 'truncated', zxid: after });
-    });
+    this.#history.truncate(after, () => this.step({ kind: 'truncated', zxid: after }));
   }
 
   #receiveSnapshot(link: LinkId, zxid: Zxid): void {
@@ -338,11 +332,7 @@ export class Agreement implements QuorumStreamOwner {
       },
       end: () => {
         this.#receiving = undefined;
-        this.#isHistoryOpen = false;
-        this.#history.install(snapshot, zxid, () => {
-          this.#isHistoryOpen = true;
-          this.step({ kind: 'snapshotInstalled', zxid });
-        });
+        this.#history.install(snapshot, zxid, () => this.step({ kind: 'snapshotInstalled', zxid }));
       },
     });
   }

@@ -12,6 +12,7 @@ import { snapshotContents } from './storage/snapshot-contents.ts';
 import type { Gzip } from './storage/snapshot-format.ts';
 import type { Snapshots } from './storage/snapshots.ts';
 import { TxnLog } from './storage/txn-log.ts';
+import { RECENT_MAX } from './zab/history.ts';
 
 export interface StoredHistoryOptions {
   readonly config: ServerConfig;
@@ -56,6 +57,11 @@ export class StoredHistory {
   /** The replicated state. Empty until it is recovered. */
   get database(): Database {
     return this.#database;
+  }
+
+  /** False before it is recovered, and while it is being cut or replaced. */
+  get isOpen(): boolean {
+    return this.#open !== undefined;
   }
 
   get snapshots(): Snapshots {
@@ -186,9 +192,6 @@ function* withSignature(contents: Generator<Uint8Array, void, void>): Generator<
   writer.writeString(SNAPSHOT_SIGNATURE);
   yield writer.take();
 }
-
-/** As many as agreement keeps. */
-const RECENT_MAX = 500;
 
 /** A snapshot is sent in pieces of this size. */
 const SLICE_BYTES = 128 * 1024;

@@ -4,7 +4,7 @@ import { assert } from '../invariant.ts';
 import type { Proposal } from './proposal.ts';
 
 /** The original's `commitLogCount`: so many delivered proposals are kept for learners that lack them. */
-const RECENT_MAX = 500;
+export const RECENT_MAX = 500;
 /** Of all of them together, which the original does not bound. */
 const RECENT_BYTES_MAX = 64 * 1024 * 1024;
 
