@@ -1,3 +1,4 @@
+import { JuteReader } from './jute/reader.ts';
 import { MarshallingError } from './marshalling-error.ts';
 
 /** Apache ZooKeeper's `jute.maxbuffer`: the largest frame that is accepted by default, in bytes. */
@@ -7,6 +8,7 @@ export const FRAME_BYTES_MAX_DEFAULT = 0xfffff;
 const CHUNKS_KEPT_MIN = 64;
 
 const EMPTY = Buffer.alloc(0);
+const EMPTY_VIEW = new DataView(EMPTY.buffer, EMPTY.byteOffset, 0);
 
 /**
  * Cuts a stream of bytes into frames: an int length, then so many bytes. Chunks may be cut anywhere. Memory grows with the
@@ -16,6 +18,8 @@ export class FrameReader {
   readonly #frameBytesMax: number;
   /** The chunk being read, from `#offset` on; later chunks wait behind it. */
   #chunk: Buffer = EMPTY;
+  /** Of the chunk: one for all frames in it. */
+  #view: DataView = EMPTY_VIEW;
   #offset = 0;
   #waiting: Buffer[] = [];
   #buffered = 0;
@@ -32,12 +36,8 @@ export class FrameReader {
   push(bytes: Uint8Array): void {
     if (bytes.length === 0) return;
     const chunk = Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-    if (this.#buffered === 0) {
-      this.#chunk = chunk;
-      this.#offset = 0;
-    } else {
-      this.#waiting.push(chunk);
-    }
+    if (this.#buffered === 0) this.#begin(chunk);
+    else this.#waiting.push(chunk);
     this.#buffered += chunk.length;
     // A chunk of one byte takes some hundred bytes to keep. At this rate gathering copies at most 256 bytes for each received.
     if (this.#waiting.length > CHUNKS_KEPT_MIN + this.#buffered / 256) this.#gather(this.#buffered);
@@ -49,17 +49,29 @@ export class FrameReader {
    * @throws MarshallingError for a negative length, or one over the limit: the stream can't be read any further
    */
   next(): Buffer | undefined {
-    if (this.#buffered < 4) return undefined;
-    this.#gather(4);
-    const length = this.#chunk.readInt32BE(this.#offset);
+    return this.nextReader()?.readRemaining();
+  }
+
+  /** As {@link next}, for who reads the frame at once: it costs no view of its own. */
+  nextReader(): JuteReader | undefined {
+    const length = this.peekInt(0);
+    if (length === undefined) return undefined;
     if (length < 0 || length > this.#frameBytesMax) {
       throw new MarshallingError(`a frame of ${length} bytes; at most ${this.#frameBytesMax} are accepted`);
     }
     if (this.#buffered < 4 + length) return undefined;
     this.#gather(4 + length);
-    const frame = this.#chunk.subarray(this.#offset + 4, this.#offset + 4 + length);
+    const start = this.#offset + 4;
+    const reader = new JuteReader(this.#chunk, { start, end: start + length, view: this.#view });
     this.#consume(4 + length);
-    return frame;
+    return reader;
+  }
+
+  /** The int that stands `offset` bytes from here, without taking it, or undefined until it has arrived. */
+  peekInt(offset: number): number | undefined {
+    if (this.#buffered < offset + 4) return undefined;
+    this.#gather(offset + 4);
+    return this.#view.getInt32(this.#offset + offset);
   }
 
   /** The first `count` bytes without taking them, or undefined until they have arrived. */
@@ -78,8 +90,7 @@ export class FrameReader {
   /** Makes `count` bytes contiguous; so many must have arrived. */
   #gather(count: number): void {
     if (this.#chunk.length - this.#offset >= count) return;
-    this.#chunk = Buffer.concat([this.#chunk.subarray(this.#offset), ...this.#waiting], this.#buffered);
-    this.#offset = 0;
+    this.#begin(Buffer.concat([this.#chunk.subarray(this.#offset), ...this.#waiting], this.#buffered));
     this.#waiting = [];
   }
 
@@ -87,7 +98,12 @@ export class FrameReader {
     this.#buffered -= count;
     this.#offset += count;
     if (this.#offset < this.#chunk.length) return;
-    this.#chunk = this.#waiting.shift() ?? EMPTY;
+    this.#begin(this.#waiting.shift() ?? EMPTY);
+  }
+
+  #begin(chunk: Buffer): void {
+    this.#chunk = chunk;
+    this.#view = chunk === EMPTY ? EMPTY_VIEW : new DataView(chunk.buffer, chunk.byteOffset, chunk.length);
     this.#offset = 0;
   }
 }

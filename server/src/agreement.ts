@@ -1,9 +1,10 @@
-import type { Epoch, ServerId, SessionId, Zxid } from 'zookeeper-protocol-ts';
+import { type Epoch, type ServerId, type SessionId, toHex, type Zxid } from 'zookeeper-protocol-ts';
 import type { EnsembleView } from './admin/server-view.ts';
 import { ElectionConnections } from './connection/election-connections.ts';
 import { QuorumStream, type QuorumStreamOwner } from './connection/quorum-stream.ts';
 import { readNotification, writeNotification } from './election/notification.ts';
 import type { Ensemble } from './ensemble.ts';
+import type { HistoryFeed, Slices } from './history-feed.ts';
 import { assertNever } from './invariant.ts';
 import type { Closeable, Disk, Millis, Network, RunLog, Stream } from './ports.ts';
 import type { Input, Output, QuorumPeer, Role } from './quorum-peer.ts';
@@ -19,7 +20,8 @@ import type { Proposal } from './zab/proposal.ts';
 export interface AgreementUser {
   /** Committed: apply it. */
   onDeliver(proposal: Proposal): void;
-  onAppended(bytes: number): void;
+  /** It will be in the log; whether it is agreed on is another matter. */
+  onAppended(proposal: Proposal): void;
   /** @param id of the leader's own sync; a learner's are answered in their order */
   onSyncCompleted(id: number): void;
   /** Serve as this, or stop serving. */
@@ -78,6 +80,10 @@ export class Agreement implements QuorumStreamOwner {
   readonly #runLog: RunLog;
   readonly #elections: ElectionConnections | undefined;
   readonly #links = new Map<LinkId, QuorumStream>();
+  /** What learners are sent who were behind. */
+  readonly #feeds = new Map<LinkId, HistoryFeed>();
+  /** The one that was dialled last. */
+  #toLeader: QuorumStream | undefined;
   /** Streams with something to flush at the end of the turn. */
   readonly #written = new Set<QuorumStream>();
   readonly #history: StoredHistory;
@@ -100,7 +106,8 @@ export class Agreement implements QuorumStreamOwner {
     const onMessage = (from: ServerId, bytes: Uint8Array) => {
       this.step({ kind: 'notification', from, notification: readNotification(bytes) });
     };
-    this.#elections = new ElectionConnections({ self, ensemble, network, runLog, onMessage });
+    const onUnreachable = (server: ServerId): void => this.step({ kind: 'unreachable', server });
+    this.#elections = new ElectionConnections({ self, ensemble, network, runLog, onMessage, onUnreachable });
   }
 
   get role(): Role | undefined {
@@ -116,7 +123,11 @@ export class Agreement implements QuorumStreamOwner {
   view(): EnsembleView | undefined {
     const { ensemble, self } = this.#options;
     if (ensemble.isAlone) return undefined;
-    return { ensemble, self, leader: this.#peer.leader, reign: this.#peer.reign };
+    const { leader, zabState, reign } = this.#peer;
+    const learners = [...(reign?.learners ?? [])].map(({ link, id, isVoter, phase }) => {
+      return { id, isVoter, phase, connection: this.#links.get(link) };
+    });
+    return { ensemble, self, leader, zabState, reign: reign && { learners, pendingSyncs: reign.pendingSyncs } };
   }
 
   get log(): TxnLog {
@@ -147,8 +158,8 @@ export class Agreement implements QuorumStreamOwner {
   step(input: Input): void {
     if (this.#isStopped) return;
     this.#inputs.push(input);
-    // Deadlines may have changed; what a turn proposes is looked at when it ends.
-    if (input.kind !== 'propose') this.#user.askForTurn();
+    // Deadlines may have changed, and there may be something to flush.
+    this.#user.askForTurn();
     this.#drain();
   }
 
@@ -169,11 +180,17 @@ export class Agreement implements QuorumStreamOwner {
     if (now >= this.#peer.nextDeadline()) this.step({ kind: 'tick' });
   }
 
+  /** Something for another server was written since the last {@link flush}. */
+  get hasUnsent(): boolean {
+    return this.#written.size > 0;
+  }
+
   /** Writes what this turn has made. */
   flush(): void {
     if (this.#history.isOpen) this.#history.log.flush();
     for (const stream of this.#written) stream.flush();
     this.#written.clear();
+    this.#regulate();
   }
 
   stop(reason: string): void {
@@ -192,6 +209,9 @@ export class Agreement implements QuorumStreamOwner {
     if (stream === undefined) return;
     this.#links.delete(link);
     this.#written.delete(stream);
+    if (this.#toLeader === stream) this.#toLeader = undefined;
+    this.#feeds.get(link)?.close();
+    this.#feeds.delete(link);
     if (this.#isStopped) return;
     this.#runLog.info(`connection with ${stream.remote} on the quorum port ended: ${reason}`);
     if (this.#receiving?.link === link) {
@@ -207,10 +227,27 @@ export class Agreement implements QuorumStreamOwner {
     this.#user.askForTurn();
   }
 
+  onHistoryTaken(stream: QuorumStream): void {
+    const { link } = stream;
+    this.step({ kind: 'heard', link });
+    this.#feeds.get(link)?.later(() => stream.sendMore());
+  }
+
+  onHistorySent(link: LinkId): void {
+    this.step({ kind: 'historySent', link });
+  }
+
+  /** Reads no more from the leader while there is enough on its way to the disk. */
+  #regulate(): void {
+    const received = this.#receiving?.snapshot.queuedBytes ?? 0;
+    if (this.#history.isBusy || received > RECEIVED_BYTES_MAX) this.#toLeader?.pause();
+    else this.#toLeader?.resume();
+  }
+
   #onStream(stream: Stream): QuorumStream | undefined {
     if (this.#isStopped) return undefined;
     const link = this.#peer.nextLink();
-    const learner = new QuorumStream(link, this, stream, 'learner');
+    const learner = new QuorumStream(link, this, stream, 'learner', this.#options.now());
     this.#links.set(link, learner);
     return learner;
   }
@@ -274,7 +311,11 @@ export class Agreement implements QuorumStreamOwner {
       case 'receiveSnapshot':
         return this.#receiveSnapshot(output.link, output.zxid);
       case 'sendSnapshot':
-        return this.#links.get(output.link)?.sendSnapshot(this.#history.slices());
+        return this.#sendSnapshot(output.link);
+      case 'searchLog':
+        return this.#searchLog(output);
+      case 'sendLog':
+        return this.#sendLog(output);
       case 'roleChanged':
         return this.#user.onRoleChanged(output.role, output.reason);
       default:
@@ -282,10 +323,9 @@ export class Agreement implements QuorumStreamOwner {
     }
   }
 
-  #append({ zxid, bytes }: Proposal): void {
-    this.#history.log.append(zxid, bytes);
-    this.#user.onAppended(bytes.length);
-    this.#user.askForTurn();
+  #append(proposal: Proposal): void {
+    this.#history.log.append(proposal.zxid, proposal.bytes);
+    this.#user.onAppended(proposal);
   }
 
   #dial(leader: ServerId, link: LinkId): void {
@@ -298,7 +338,10 @@ export class Agreement implements QuorumStreamOwner {
         const toLeader = new QuorumStream(link, this, stream, 'leader');
         this.#links.set(link, toLeader);
         this.step({ kind: 'linkOpened', link });
-        return toLeader.isClosed ? undefined : toLeader;
+        // An earlier attempt may come through when a later one is in use already.
+        if (toLeader.isClosed) return undefined;
+        this.#toLeader = toLeader;
+        return toLeader;
       },
       onFailure: () => this.step({ kind: 'linkClosed', link }),
     });
@@ -311,12 +354,56 @@ export class Agreement implements QuorumStreamOwner {
     });
   }
 
+  // --- a learner that is behind ---------------------------------------------------------------------------------------
+
+  #feed(link: LinkId): HistoryFeed {
+    let feed = this.#feeds.get(link);
+    if (feed === undefined) {
+      feed = this.#history.feed();
+      this.#feeds.set(link, feed);
+    }
+    return feed;
+  }
+
+  #searchLog({ link, zxid, upTo }: Extract<Output, { kind: 'searchLog' }>): void {
+    if (!this.#links.has(link)) return;
+    this.#feed(link).searchLog(zxid, upTo, (place) => this.step({ kind: 'logSearched', link, place }));
+  }
+
+  #sendLog({ link, after, upTo }: Extract<Output, { kind: 'sendLog' }>): void {
+    const stream = this.#links.get(link);
+    if (stream === undefined) return;
+    this.#runLog.info(`${stream.remote} is sent the log behind zxid ${toHex(after)} up to ${toHex(upTo)}`);
+    this.#feed(link).log(after, upTo, (slices) => this.#sendHistory(link, slices));
+  }
+
+  #sendSnapshot(link: LinkId): void {
+    const stream = this.#links.get(link);
+    if (stream === undefined) return;
+    this.#runLog.info(`${stream.remote} is sent a snapshot`);
+    this.#sendHistory(link, this.#feed(link).snapshot());
+  }
+
+  #sendHistory(link: LinkId, slices: Slices): void {
+    const stream = this.#links.get(link);
+    if (stream === undefined) slices.return();
+    else stream.sendHistory(slices);
+  }
+
+  // --- this server's history becomes the leader's ---------------------------------------------------------------------
+
   #truncate(after: Zxid): void {
+    if (!this.#history.goesBackTo(after)) {
+      // Better to come again, when the leader sends a snapshot or others have the longer history, than to be left with nothing.
+      this.step({ kind: 'snapshotLost' });
+      return this.#toLeader?.close(`the history can't be cut behind ${toHex(after)}: it begins with a later snapshot`);
+    }
     this.#history.truncate(after, () => this.step({ kind: 'truncated', zxid: after }));
+    this.#regulate();
   }
 
   #receiveSnapshot(link: LinkId, zxid: Zxid): void {
-    const snapshot = this.#history.receive(zxid);
+    const snapshot = this.#history.receive(zxid, () => this.#regulate());
     const stream = this.#links.get(link);
     if (snapshot === undefined || stream === undefined) {
       snapshot?.abandon();
@@ -329,11 +416,17 @@ export class Agreement implements QuorumStreamOwner {
       write: (bytes) => {
         this.step({ kind: 'heard', link });
         snapshot.write(bytes);
+        this.#regulate();
       },
       end: () => {
         this.#receiving = undefined;
+        this.step({ kind: 'snapshotReceived', link });
         this.#history.install(snapshot, zxid, () => this.step({ kind: 'snapshotInstalled', zxid }));
+        this.#regulate();
       },
     });
   }
 }
+
+/** So much of a snapshot may wait for the disk at a time. */
+const RECEIVED_BYTES_MAX = 4 * 1024 * 1024;

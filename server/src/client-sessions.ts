@@ -179,9 +179,13 @@ export class ClientSessions {
     return Math.min(this.#tracker.nextDeadline(), this.#connections.nextDeadline());
   }
 
-  /** Ends what is over: sessions that were silent, and connections that have not got one. */
-  wake(now: Millis): void {
+  /**
+   * Ends what is over: sessions that were silent, and connections that have not got one.
+   * @param lateMs so much later than was asked for, because the process was held up. Default: 0
+   */
+  wake(now: Millis, lateMs: Millis = 0): void {
     const { config, metrics, ask } = this.#options;
+    this.#tracker.onHeldUp(lateMs);
     for (const sessionId of this.#tracker.expired(now)) {
       this.#runLog.info(`session ${toHex(sessionId)} expires`);
       metrics.counters.stale_sessions_expired++;

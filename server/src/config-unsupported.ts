@@ -103,7 +103,7 @@ const WITHOUT_EFFECT: readonly Unsupported[] = [
   },
   { keys: /^(observer|fastleader|leader|learner|multiAddress|quorum\.cnxn)\./, why: ENSEMBLE },
   { keys: /^(cnxTimeout|quorumCnxnTimeoutMs|electionPortBindRetry|tcpKeepAlive|forceSnapshotSync)$/, why: ENSEMBLE },
-  { keys: /^(enableEagerACLCheck|commitLogCount|snapshotSizeFactor|readonlymode\.enabled)$/, why: ENSEMBLE },
+  { keys: /^(enableEagerACLCheck|readonlymode\.enabled)$/, why: ENSEMBLE },
   { keys: /^(commitProcessor|nio|netty)\.|^serverCnxnFactory$|^watchManager/, why: ONE_THREAD },
   {
     keys: /^(flushDelay|maxWriteQueuePollTime|maxBatchSize)$/,

@@ -92,6 +92,13 @@ export interface ServerConfig {
   readonly snapCount: number;
   /** A snapshot is written after so many bytes of log at the latest (`snapSizeLimitInKb`); undefined: they don't count. Default: 4 GiB. */
   readonly snapshotLogBytes: number | undefined;
+  /** So many of the last transactions are kept at hand for learners that lack them (`commitLogCount`). Default: 500. */
+  readonly commitLogCount: number;
+  /**
+   * A learner that lacks more than is at hand is sent the log as long as that is no more than this part of the newest snapshot
+   * (`snapshotSizeFactor`); 0: also if it is more; negative: never. Default: 0.33.
+   */
+  readonly snapshotSizeFactor: number;
   /** How snapshots are compressed (`snapshot.compression.method`). Default: not at all. */
   readonly snapshotCompression: SnapshotCompression;
   /** How many snapshots a purge keeps (`autopurge.snapRetainCount`), at least 3. Default: 3. */
@@ -234,6 +241,8 @@ export function completeConfig(options: ServerConfigOptions): ServerConfig {
     forceSync: options.forceSync ?? true,
     syncWarningMs: options.syncWarningMs ?? 1000,
     snapCount: options.snapCount ?? 100_000,
+    commitLogCount: options.commitLogCount ?? 500,
+    snapshotSizeFactor: options.snapshotSizeFactor ?? 0.33,
     snapshotLogBytes: 'snapshotLogBytes' in options ? options.snapshotLogBytes : 4096 * MIB,
     snapshotCompression: options.snapshotCompression ?? 'none',
     snapshotRetainCount: options.snapshotRetainCount ?? 3,
@@ -281,6 +290,7 @@ export function completeConfig(options: ServerConfigOptions): ServerConfig {
   requireWithin('largeRequestBytesMax', config.largeRequestBytesMax, 1, Number.MAX_SAFE_INTEGER);
   for (const key of OWN_LIMITS) requireWithin(key, config[key], 1, Number.MAX_SAFE_INTEGER);
   requireWithin('snapCount', config.snapCount, 2, INT_MAX);
+  requireWithin('commitLogCount', config.commitLogCount, 1, INT_MAX);
   requireWithin('snapshotRetainCount', config.snapshotRetainCount, 1, INT_MAX);
   requireWithin('purgeIntervalMs', config.purgeIntervalMs, 0, Number.MAX_SAFE_INTEGER);
   requireWithin('syncWarningMs', config.syncWarningMs, 0, Number.MAX_SAFE_INTEGER);

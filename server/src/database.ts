@@ -3,7 +3,6 @@ import {
   ErrorCode,
   EventType,
   OpCode,
-  parentOf,
   type SessionId,
   type Stat,
   type Txn,
@@ -140,8 +139,10 @@ export class Database {
       case OpCode.reconfig:
         return this.#setData(header, body, changes);
       case OpCode.setACL: {
-        const node = this.tree.setAcl(body.path, body.acl, body.version);
-        return node === undefined ? NO_NODE : { error: ErrorCode.OK, node };
+        const node = this.tree.find(body.path);
+        if (node === undefined) return NO_NODE;
+        this.tree.setAcl(node, body.acl, body.version);
+        return { error: ErrorCode.OK, node };
       }
       case OpCode.check:
         return DONE;
@@ -164,16 +165,14 @@ export class Database {
   #create(header: TxnHeader, body: CreateBody, owner: bigint, changes: Change[]): Outcome {
     const { path, data, acl, parentCversion } = body;
     const { zxid, time } = header;
-    const isNew = this.tree.create({ path, data, acl, owner, parentCversion, zxid, time });
-    const node = this.tree.find(path);
-    if (node === undefined) return NO_NODE;
-    if (!isNew) return { error: ErrorCode.NODE_EXISTS, node: undefined };
+    const node = this.tree.create({ path, data, acl, owner, parentCversion, zxid, time });
+    if (node === undefined) return this.tree.find(path) === undefined ? NO_NODE : NODE_EXISTS;
     this.quotas.onCreated(path, data?.length ?? 0);
     changes.push({
       type: EventType.NodeCreated,
       path,
       acl: this.tree.aclOf(node),
-      parentAcl: this.#aclOfParent(path),
+      parentAcl: this.tree.parentAclOf(node),
     });
     return { error: ErrorCode.OK, node };
   }
@@ -185,7 +184,7 @@ export class Database {
       type: EventType.NodeDeleted,
       path,
       acl: this.tree.aclOf(node),
-      parentAcl: this.#aclOfParent(path),
+      parentAcl: this.tree.parentAclOf(node),
     });
     const bytes = this.tree.dataLength(node);
     this.tree.delete(path, zxid);
@@ -197,7 +196,7 @@ export class Database {
     const node = this.tree.find(body.path);
     if (node === undefined) return NO_NODE;
     const formerBytes = this.tree.dataLength(node);
-    this.tree.setData(body.path, body.data, body.version, header.zxid, header.time);
+    this.tree.setData(node, body.data, body.version, header.zxid, header.time);
     this.quotas.onDataChanged(body.path, this.tree.dataLength(node) - formerBytes);
     changes.push({ type: EventType.NodeDataChanged, path: body.path, acl: this.tree.aclOf(node) });
     return { error: ErrorCode.OK, node };
@@ -211,12 +210,6 @@ export class Database {
     for (const path of paths) this.#delete(path, zxid, changes);
     for (const path of this.tree.ephemeralsOf(sessionId)) this.#delete(path, zxid, changes);
     this.sessions.delete(sessionId);
-  }
-
-  #aclOfParent(path: string): readonly Acl[] {
-    const parent = this.tree.find(parentOf(path));
-    assert(parent !== undefined, 'TREE-1: a znode has no parent');
-    return this.tree.aclOf(parent);
   }
 }
 
@@ -295,3 +288,4 @@ interface SetDataBody {
 
 const DONE: Outcome = { error: ErrorCode.OK, node: undefined };
 const NO_NODE: Outcome = { error: ErrorCode.NO_NODE, node: undefined };
+const NODE_EXISTS: Outcome = { error: ErrorCode.NODE_EXISTS, node: undefined };

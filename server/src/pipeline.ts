@@ -26,6 +26,8 @@ export interface PipelineOptions {
   readonly tellSynced: (client: ForwardedOrigin) => void;
   /** Of the log: what is not durable yet. */
   readonly queuedBytes: () => number;
+  /** What was proposed so far leaves for the disk and the other servers. */
+  readonly flushProposals: () => void;
   readonly sessions: ClientSessions;
   readonly connections: Connections;
   readonly connectionMemory: ConnectionMemory;
@@ -47,6 +49,7 @@ export class Pipeline {
   readonly #writes: PipelineWrites;
   readonly #tellSynced: (client: ForwardedOrigin) => void;
   readonly #queuedBytes: () => number;
+  readonly #flushProposals: () => void;
   readonly #sessions: ClientSessions;
   readonly #connections: Connections;
   readonly #connectionMemory: ConnectionMemory;
@@ -71,6 +74,7 @@ export class Pipeline {
     this.#writes = options.writes;
     this.#tellSynced = options.tellSynced;
     this.#queuedBytes = options.queuedBytes;
+    this.#flushProposals = options.flushProposals;
     this.#sessions = options.sessions;
     this.#connections = options.connections;
     this.#connectionMemory = options.connectionMemory;
@@ -117,6 +121,8 @@ export class Pipeline {
     let taken = 0;
     for (const request of inbox) {
       if (this.#throttle.isFull(this.#requests.outstanding)) break;
+      // The disk is at work on the first half while the second is prepared; else the two take turns.
+      if (taken === inbox.length >> 1 && taken >= HALF_MIN) this.#flushProposals();
       taken++;
       if (!this.#dropIfStale(request, now)) this.#admit(request, now);
     }
@@ -244,6 +250,9 @@ export class Pipeline {
 /** Of a client of this server, of another server's, or the server's own. */
 export type PipelineRequest = Request<ClientConnection | ForwardedOrigin>;
 export type PipelineWrites = Writes<PipelineRequest>;
+
+/** So many requests make half of a turn that is worth a sync of its own. */
+const HALF_MIN = 16;
 
 const isFromClient = (request: PipelineRequest): request is ClientRequest<ClientConnection> =>
   request.origin !== undefined && !(request.origin instanceof ForwardedOrigin);

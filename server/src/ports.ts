@@ -84,7 +84,7 @@ export type Done = (error: Error | null) => void;
 export interface Disk {
   /** What the folder is called in messages. */
   readonly name: string;
-  /** Names of the files in it, sorted. Start-up only. */
+  /** Names of the files in it, sorted. At start-up, and now and then. */
   list(): string[];
   /** Opens a file for reading and writing, and creates it if it is missing. @throws when that is refused */
   open(name: string): DiskFile;
@@ -96,7 +96,10 @@ export interface Disk {
 
 export interface DiskFile {
   readonly size: number;
-  /** Start-up and recovery only. Fewer bytes than asked for at the end of the file. @throws when reading fails */
+  /**
+   * Waits for the disk: for start-up and recovery, and in small pieces for a learner that lacks a part of the log. Fewer bytes than asked
+   * for at the end of the file. @throws when reading fails
+   */
   readAt(offset: number, length: number): Uint8Array;
   /** One write in flight per file. The bytes must not be changed until it is done. */
   write(offset: number, bytes: Uint8Array, done: Done): void;

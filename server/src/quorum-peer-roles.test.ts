@@ -23,7 +23,7 @@ const ensemble = new Ensemble({ members: [ONE, TWO, THREE].map(memberOf) });
 function looking(self: ServerId, { acceptedEpoch = 0 } = {}): QuorumPeer {
   const epochs = { accepted: toEpoch(acceptedEpoch), current: toEpoch(0) };
   const timing = { tickTimeMs: TICK_MS, initLimit: 10, syncLimit: 5 };
-  const peer = new QuorumPeer({ self, ensemble, lastZxid: toZxid(0n), epochs, timing });
+  const peer = new QuorumPeer({ self, ensemble, lastZxid: toZxid(0n), commitLogCount: 500, epochs, timing });
   peer.start(0);
   return peer;
 }

@@ -6,7 +6,7 @@ import type { Ensemble } from './ensemble.ts';
 import { assert, assertNever } from './invariant.ts';
 import type { Millis } from './ports.ts';
 import { Broadcast } from './zab/broadcast.ts';
-import type { EpochKind, LinkId, Input as ZabInput, Output as ZabOutput } from './zab/contract.ts';
+import type { EpochKind, LinkId, Input as ZabInput, Output as ZabOutput, ZabState } from './zab/contract.ts';
 import { History } from './zab/history.ts';
 import { type Epochs, Leader, type ZabTiming } from './zab/leader.ts';
 import { Learner } from './zab/learner.ts';
@@ -18,7 +18,9 @@ export type Role = 'standalone' | 'leader' | 'follower' | 'observer';
 
 export type Input =
   | ZabInput
-  | { readonly kind: 'notification'; readonly from: ServerId; readonly notification: Notification };
+  | { readonly kind: 'notification'; readonly from: ServerId; readonly notification: Notification }
+  /** The connection for elections with this server has ended, or can't be made. */
+  | { readonly kind: 'unreachable'; readonly server: ServerId };
 
 export type Output =
   | Exclude<ZabOutput, { readonly kind: 'established' | 'abandoned' }>
@@ -33,15 +35,24 @@ export interface QuorumPeerOptions {
   readonly lastZxid: Zxid;
   /** The last proposals of it, for learners that lack them. Default: none. */
   readonly recent?: readonly Proposal[];
+  /** How many of them are kept. Not used by a server alone. */
+  readonly commitLogCount: number;
   /** As they are on the disk. Not used by a server alone. */
   readonly epochs: Epochs;
   readonly timing: ZabTiming;
+  /** The last counter of an epoch, see `leader.ts`. */
+  readonly counterMax?: number | undefined;
 }
 
 /** An election may go wrong a few times, and is held again at once; who is refused for good must not keep the others busy. */
 const FAILURES_AT_ONCE = 3;
 /** Then it rests, twice as long each time, for a tick at the most. */
 const REST_MS_MIN = 50;
+
+/** What a role wants that its server's state hangs on. */
+const CONCERNS_PEER: ReadonlySet<ZabOutput['kind']> = new Set([
+  ...(['saveEpoch', 'truncate', 'receiveSnapshot', 'established', 'abandoned'] as const),
+]);
 
 const NOT_LEADING = 'this server does not lead';
 
@@ -69,6 +80,7 @@ export class QuorumPeer {
   readonly #self: ServerId;
   readonly #ensemble: Ensemble;
   readonly #timing: ZabTiming;
+  readonly #counterMax: number | undefined;
   readonly #history: History;
   readonly #election: FastLeaderElection;
   #epochs: Epochs;
@@ -86,12 +98,23 @@ export class QuorumPeer {
   #failures = 0;
   #nextLink = 1;
 
-  constructor({ self, ensemble, lastZxid, recent = [], epochs, timing }: QuorumPeerOptions) {
+  constructor({
+    self,
+    ensemble,
+    lastZxid,
+    recent = [],
+    commitLogCount,
+    epochs,
+    timing,
+    counterMax,
+  }: QuorumPeerOptions) {
     this.#self = self;
+    this.#counterMax = counterMax;
     this.#ensemble = ensemble;
     this.#timing = timing;
     this.#epochs = epochs;
-    this.#history = new History(lastZxid, { keepsRecent: !ensemble.isAlone, recent });
+    const recentMax = ensemble.isAlone ? 0 : commitLogCount;
+    this.#history = new History(lastZxid, { recentMax, recent });
     this.#election = new FastLeaderElection({ self, ensemble });
   }
 
@@ -111,6 +134,19 @@ export class QuorumPeer {
 
   get epochs(): Epochs {
     return this.#epochs;
+  }
+
+  get zabState(): ZabState {
+    switch (this.#status.kind) {
+      case 'alone':
+        return 'broadcast';
+      case 'leading':
+        return this.#status.leader.zabState;
+      case 'learning':
+        return this.#status.learner.zabState;
+      default:
+        return 'election';
+    }
   }
 
   /** The zxid that the next proposal must have. Only of who leads. */
@@ -177,7 +213,10 @@ export class QuorumPeer {
         this.#history.onSynced(input.zxid);
         return this.#onSynced(input.zxid, now);
       case 'notification':
+        this.#election.onHeard(input.from);
         return this.#onNotification(input.from, input.notification, now);
+      case 'unreachable':
+        return this.#elect(this.#election.onUnreachable(input.server, now), now);
       case 'epochSaved':
         this.#epochs = { ...this.#epochs, [input.which]: input.epoch };
         this.#writes--;
@@ -197,7 +236,17 @@ export class QuorumPeer {
         return this.#onMessage(input.link, input.message, now);
       case 'heard':
         if (this.#status.kind === 'learning') this.#status.learner.onHeard(input.link, now);
+        if (this.#status.kind === 'leading') this.#status.leader.onHeard(input.link, now);
         return [];
+      case 'snapshotReceived':
+        if (this.#status.kind === 'learning') this.#status.learner.onSnapshotReceived(input.link);
+        return [];
+      case 'logSearched':
+        if (this.#status.kind !== 'leading') return [];
+        return this.#follow(this.#status.leader.onLogSearched(input.link, input.place, now), now);
+      case 'historySent':
+        if (this.#status.kind !== 'leading') return [];
+        return this.#follow(this.#status.leader.onHistorySent(input.link, now), now);
       case 'linkOpened':
         if (this.#status.kind === 'learning')
           return this.#follow(this.#status.learner.onLinkOpened(input.link, now), now);
@@ -264,8 +313,9 @@ export class QuorumPeer {
   #onHistoryChanged(now: Millis): Output[] {
     this.#writes--;
     const status = this.#status;
-    if (status.kind === 'learning') return this.#follow(status.learner.onHistoryChanged(now), now);
-    return this.#settle(now);
+    if (status.kind !== 'learning') return this.#settle(now);
+    status.learner.onHistoryChanged(now);
+    return [];
   }
 
   #onTick(now: Millis): Output[] {
@@ -368,7 +418,7 @@ export class QuorumPeer {
     const early = [...this.#early];
     this.#early.clear();
     if (vote.leader === this.#self) {
-      const leader = new Leader(options);
+      const leader = new Leader({ ...options, counterMax: this.#counterMax });
       this.#status = { kind: 'leading', leader, vote };
       const outputs = [...leader.start(), ...early.flatMap(([from, message]) => leader.onMessage(from, message, now))];
       return this.#follow(outputs, now);
@@ -382,7 +432,9 @@ export class QuorumPeer {
 
   // --- what the roles want ------------------------------------------------------------------------------------------
 
-  #follow(outputs: readonly ZabOutput[], now: Millis): Output[] {
+  #follow(outputs: ZabOutput[], now: Millis): Output[] {
+    // What most steps lead to is for others.
+    if (!outputs.some(({ kind }) => CONCERNS_PEER.has(kind))) return outputs as Output[];
     return outputs.flatMap((output): Output[] => {
       switch (output.kind) {
         case 'saveEpoch':

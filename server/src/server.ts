@@ -57,6 +57,8 @@ export interface ServerOptions {
   readonly random: Random;
   readonly hash: Hash;
   readonly runLog: RunLog;
+  /** For tests: an epoch ends with the transaction of this number. Default: 2^32 - 2. */
+  readonly counterMax?: number;
   /** What an administrator is told about the machine. Default: nothing. */
   readonly machine?: Machine;
   /** The server can't go on, and has stopped serving: its log can't be written, or an invariant is broken. Called once. */
@@ -110,6 +112,8 @@ export class Server implements ConnectionOwner, AgreementUser {
   /** Connections with something to flush at the end of the turn. */
   readonly #written = new Set<ClientConnection>();
   #turnAsked = false;
+  /** A turn is under way: what it makes is sent at its end. */
+  #isWorking = false;
   /** When the alarm is set to ring; the clock is asked again only for an earlier one. */
   #alarmAt: Millis = Number.POSITIVE_INFINITY;
 
@@ -208,6 +212,8 @@ export class Server implements ConnectionOwner, AgreementUser {
     }
     const peer = new QuorumPeer({
       ...{ self, ensemble, lastZxid, recent, epochs },
+      commitLogCount: this.#config.commitLogCount,
+      counterMax: this.#options.counterMax,
       timing: { tickTimeMs, initLimit, syncLimit },
     });
     const agreement = new Agreement({
@@ -312,10 +318,10 @@ export class Server implements ConnectionOwner, AgreementUser {
     this.#history.database.apply(txnCodec.read(new JuteReader(proposal.bytes)));
   }
 
-  onAppended(bytes: number): void {
+  onAppended({ bytes: { length } }: Proposal): void {
     const serving = this.#serving;
-    if (serving?.role === 'leader') this.statistics.proposalSizes.record(bytes);
-    serving?.upkeep.onAppended(bytes);
+    if (serving?.role === 'leader') this.statistics.proposalSizes.record(length);
+    serving?.upkeep.onAppended(length);
   }
 
   onSyncCompleted(id: number): void {
@@ -479,28 +485,34 @@ export class Server implements ConnectionOwner, AgreementUser {
   // --- turns --------------------------------------------------------------------------------------------------------
 
   askForTurn(): void {
-    if (this.#turnAsked) return;
+    if (this.#turnAsked || this.#isWorking) return;
     this.#turnAsked = true;
     this.#clock.soon(() => this.#guard(() => this.#turn()));
   }
 
   #turn(): void {
     this.#turnAsked = false;
-    if (this.#status.kind !== 'running') return;
-    this.#status.serving?.pipeline.turn();
-    this.#status.agreement.flush();
-    this.#flush();
-    this.#setAlarm();
+    this.#work(() => this.#serving?.pipeline.turn());
   }
 
   #onSynced(zxid: Zxid): void {
+    this.#work((agreement) => agreement.step({ kind: 'synced', zxid }));
+  }
+
+  /** Does what is to be done now, and sends what that has made; what comes of the sending is for the next turn. */
+  #work(run: (agreement: Agreement) => void): void {
     if (this.#status.kind !== 'running') return;
-    const { agreement, serving } = this.#status;
-    agreement.step({ kind: 'synced', zxid });
-    agreement.flush();
-    this.#flush();
-    // What the throttle kept back may have its turn now.
-    if (serving?.pipeline.hasInbox) this.askForTurn();
+    const { agreement } = this.#status;
+    this.#isWorking = true;
+    try {
+      run(agreement);
+      agreement.flush();
+      this.#flush();
+    } finally {
+      this.#isWorking = false;
+    }
+    this.#setAlarm();
+    if (this.#serving?.pipeline.hasInbox || agreement.hasUnsent) this.askForTurn();
   }
 
   #onSlowSync(ms: Millis, fileBytes: number): void {
@@ -531,12 +543,14 @@ export class Server implements ConnectionOwner, AgreementUser {
 
   #wake(): void {
     if (this.#status.kind !== 'running') return;
-    const { agreement, serving } = this.#status;
+    const { agreement } = this.#status;
     const now = this.#clock.now();
+    const lateMs = now - this.#alarmAt;
     this.#alarmAt = Number.POSITIVE_INFINITY;
     agreement.wake(now);
-    serving?.sessions.wake(now);
-    serving?.upkeep.wake(now);
+    // Its role may have ended by that: then it is not the one who lets sessions expire.
+    this.#serving?.sessions.wake(now, lateMs);
+    this.#serving?.upkeep.wake(now);
     this.askForTurn();
     this.#setAlarm();
   }

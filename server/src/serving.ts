@@ -90,6 +90,7 @@ export class Serving {
       writes: this.#writes,
       tellSynced: ({ link }) => agreement.toLearner(link, { kind: 'synced' }),
       queuedBytes: () => agreement.log.queuedBytes,
+      flushProposals: () => agreement.flush(),
       watchNotifier: new WatchNotifier(watches, metrics),
     });
   }

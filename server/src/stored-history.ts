@@ -1,18 +1,17 @@
-import { JuteWriter, toHex, type Zxid } from 'zookeeper-protocol-ts';
+import { toHex, ZERO_ZXID, type Zxid } from 'zookeeper-protocol-ts';
 import type { ServerMetrics } from './admin/metrics.ts';
 import type { ServerConfig } from './config.ts';
-import { SNAPSHOT_SIGNATURE } from './connection/snapshot-stream.ts';
 import { Database } from './database.ts';
+import { HistoryFeed } from './history-feed.ts';
 import { assert } from './invariant.ts';
 import type { Clock, Disk, Done, Millis, RunLog } from './ports.ts';
-import { type Folders, notReached, ReceivedSnapshot, truncateHistory } from './storage/history-change.ts';
+import { type Folders, goesBackTo, notReached, ReceivedSnapshot, truncateHistory } from './storage/history-change.ts';
+import { LogCursor } from './storage/log-cursor.ts';
 import { type Opened, type OpeningOptions, openStorage } from './storage/opening.ts';
 import type { Recovered } from './storage/recovery.ts';
-import { snapshotContents } from './storage/snapshot-contents.ts';
-import type { Gzip } from './storage/snapshot-format.ts';
+import { type Gzip, snapshotsIn } from './storage/snapshot-format.ts';
 import type { Snapshots } from './storage/snapshots.ts';
 import { TxnLog } from './storage/txn-log.ts';
-import { RECENT_MAX } from './zab/history.ts';
 
 export interface StoredHistoryOptions {
   readonly config: ServerConfig;
@@ -35,6 +34,8 @@ interface Open {
   readonly database: Database;
   readonly snapshots: Snapshots;
   readonly log: TxnLog;
+  /** Where recovery began to replay the logs. */
+  readonly replayedFrom: Zxid;
 }
 
 /**
@@ -48,6 +49,8 @@ export class StoredHistory {
   #open: Open | undefined;
   /** Of the latest recovery. */
   #database = new Database();
+  /** Of the learners that are behind, or were. */
+  readonly #feeds = new Set<HistoryFeed>();
 
   constructor(options: StoredHistoryOptions) {
     this.#options = options;
@@ -62,6 +65,11 @@ export class StoredHistory {
   /** False before it is recovered, and while it is being cut or replaced. */
   get isOpen(): boolean {
     return this.#open !== undefined;
+  }
+
+  /** Whether more should wait for the disk before it comes: the history is being changed, or the log is behind. */
+  get isBusy(): boolean {
+    return this.#open === undefined || this.#open.log.queuedBytes > this.#options.config.logQueuedBytesMax;
   }
 
   get snapshots(): Snapshots {
@@ -81,24 +89,62 @@ export class StoredHistory {
     });
   }
 
-  /** The database as it is now, in the form in which a learner takes it. */
-  slices(): Generator<Uint8Array, void, void> {
-    const contents = snapshotContents(this.#database, SLICE_BYTES);
-    return withSignature(contents);
+  /** What one learner will be sent. To be closed when the learner is gone. */
+  feed(): HistoryFeed {
+    const { logDisk: disk, clock, runLog } = this.#options;
+    const feed = new HistoryFeed({
+      database: this.#database,
+      cursor: new LogCursor({ disk, provenFrom: this.#opened().replayedFrom }),
+      logBytesMax: () => this.#logBytesMax(),
+      ...{ clock, runLog },
+      onClosed: () => this.#feeds.delete(feed),
+    });
+    this.#feeds.add(feed);
+    return feed;
   }
 
-  /** Drops what is behind `after`. `done` when that is durable, and recovered. */
+  /** The original's rule: a part of what a snapshot takes on the disk; as much as there is with 0, or without a snapshot. */
+  #logBytesMax(): number | undefined {
+    const { config, snapshotDisk } = this.#options;
+    const { snapshotSizeFactor: factor } = config;
+    if (factor < 0) return undefined;
+    const [newest] = snapshotsIn(snapshotDisk.list());
+    if (factor === 0 || newest === undefined) return LOG_BYTES_MAX;
+    const file = snapshotDisk.open(newest.name);
+    const bytesMax = Math.floor(file.size * factor);
+    file.close();
+    return Math.min(bytesMax, LOG_BYTES_MAX);
+  }
+
+  /** The logs that learners are being sent may not be purged. */
+  #neededFrom(): Zxid | undefined {
+    let needed: Zxid | undefined;
+    for (const { neededFrom } of this.#feeds) {
+      if (neededFrom !== undefined && (needed === undefined || neededFrom < needed)) needed = neededFrom;
+    }
+    return needed;
+  }
+
+  /** Whether the files go back so far that it can be cut there. */
+  goesBackTo(zxid: Zxid): boolean {
+    return goesBackTo(this.#folders, zxid);
+  }
+
+  /** Drops what is behind `after`, to which it goes back. `done` when that is durable, and recovered. */
   truncate(after: Zxid, done: () => void): void {
     this.#options.runLog.warn(`the history is cut behind zxid ${toHex(after)}: the leader does not have what follows`);
     this.#change((changed) => truncateHistory(this.#folders, after, changed), after, done);
   }
 
-  /** Begins to take in a snapshot from the leader; undefined if the disk refuses. */
-  receive(zxid: Zxid): ReceivedSnapshot | undefined {
+  /**
+   * Begins to take in a snapshot from the leader; undefined if the disk refuses.
+   * @param onWritten less of it waits for the disk
+   */
+  receive(zxid: Zxid, onWritten: () => void): ReceivedSnapshot | undefined {
     const { runLog } = this.#options;
     runLog.info(`the leader sends a snapshot at zxid ${toHex(zxid)}`);
     try {
-      return new ReceivedSnapshot(this.#folders, zxid);
+      return new ReceivedSnapshot(this.#folders, zxid, onWritten);
     } catch (error) {
       runLog.error(`it can't be taken in: ${error instanceof Error ? error.message : String(error)}`);
       return undefined;
@@ -136,15 +182,24 @@ export class StoredHistory {
     };
     const changed: Done = (error) =>
       error === null ? openStorage(this.#openingOptions(), reopened) : onFailure(error);
+    const begin = (): void => {
+      try {
+        change(changed);
+      } catch (error) {
+        // The folder can't be read.
+        onFailure(error instanceof Error ? error : new Error(String(error)));
+      }
+    };
     log.close((error) => {
       // Then it has told by itself.
-      if (error === null) snapshots.close(() => change(changed));
+      if (error === null) snapshots.close(begin);
     });
   }
 
-  #begin({ database, snapshots }: Opened): void {
+  #begin({ database, snapshots, recovered }: Opened): void {
     this.#database = database;
-    this.#open = { database, snapshots, log: this.#newLog(database.lastZxid) };
+    const replayedFrom = recovered.snapshot?.zxid ?? ZERO_ZXID;
+    this.#open = { database, snapshots, log: this.#newLog(database.lastZxid), replayedFrom };
   }
 
   #opened(): Open {
@@ -159,10 +214,11 @@ export class StoredHistory {
       compression: config.snapshotCompression,
       checkDigest: config.digestEnabled,
       trustEmpty: config.trustEmptySnapshot,
-      recentMax: config.ensemble === undefined ? 0 : RECENT_MAX,
+      recentMax: config.ensemble === undefined ? 0 : config.commitLogCount,
       withDigest: config.digestEnabled,
       withLastZxid: config.serializeLastZxid,
       retained: config.snapshotRetainCount,
+      neededFrom: () => this.#neededFrom(),
     };
   }
 
@@ -182,16 +238,5 @@ export class StoredHistory {
   }
 }
 
-function* withSignature(contents: Generator<Uint8Array, void, void>): Generator<Uint8Array, void, void> {
-  try {
-    yield* contents;
-  } finally {
-    contents.return();
-  }
-  const writer = new JuteWriter(64);
-  writer.writeString(SNAPSHOT_SIGNATURE);
-  yield writer.take();
-}
-
-/** A snapshot is sent in pieces of this size. */
-const SLICE_BYTES = 128 * 1024;
+/** So many bytes of log at the most are sent in place of a snapshot: a learner has them in memory until it serves. Ours. */
+const LOG_BYTES_MAX = 256 * 1024 * 1024;

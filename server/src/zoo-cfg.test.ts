@@ -72,6 +72,8 @@ describe('parseZooCfg', () => {
       serializeLastZxid: true,
       skipAcl: false,
       snapCount: 100_000,
+      commitLogCount: 500,
+      snapshotSizeFactor: 0.33,
       snapshotCompression: 'none',
       snapshotLogBytes: 4_294_967_296,
       snapshotRetainCount: 3,
@@ -108,12 +110,14 @@ describe('parseZooCfg', () => {
 
   test('reads how the log and the snapshots are kept, in the units of the original', () => {
     const config = configOf(
-      'snapCount=50\nsnapSizeLimitInKb=8\ntxnLogSizeLimitInKb=9\nautopurge.snapRetainCount=5\nautopurge.purgeInterval=24\n' +
+      'snapCount=50\ncommitLogCount=40\nsnapshotSizeFactor=-1.5\nsnapSizeLimitInKb=8\ntxnLogSizeLimitInKb=9\nautopurge.snapRetainCount=5\nautopurge.purgeInterval=24\n' +
         'snapshot.compression.method=gz\nsnapshot.trust.empty=true\ndigest.enabled=false\nforceSync=no\n' +
         'fsync.warningthresholdms=20\nserializeLastProcessedZxid.enabled=false\n',
     );
     expect(config).toMatchObject({
       snapCount: 50,
+      commitLogCount: 40,
+      snapshotSizeFactor: -1.5,
       snapshotLogBytes: 8192,
       logFileBytesMax: 9216,
       snapshotRetainCount: 5,
@@ -446,6 +450,8 @@ describe('connection_throttle_*', () => {
     ['connection_throttle_tokens=-1', /connection_throttle_tokens: -1 is not between 0/],
     ['connection_throttle_drop_increase=2', /"2" is not a number from 0 to 1/],
     ['connection_throttle_drop_increase=', /"" is not a number from 0 to 1/],
+    ['snapshotSizeFactor=', /"" is not a number/],
+    ['snapshotSizeFactor=third', /"third" is not a number/],
     ['connection_throttle_fill_time=0', /0 is not between 1/],
   ])('is refused with %s', (line, message) => {
     expect(() => configOf(line)).toThrow(message);

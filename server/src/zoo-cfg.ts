@@ -244,6 +244,8 @@ const PROPERTY_KEYS: ReadonlyMap<string, Known> = new Map<string, Known>([
   ['fsync.warningthresholdms', (setting, draft) => (draft.syncWarningMs = integer(setting, 0))],
   // The original raises 0 and 1 to 2.
   ['snapCount', (setting, draft) => (draft.snapCount = Math.max(integer(setting, 0), 2))],
+  ['commitLogCount', (setting, draft) => (draft.commitLogCount = Math.max(integer(setting, 0), 1))],
+  ['snapshotSizeFactor', (setting, draft) => (draft.snapshotSizeFactor = decimal(setting))],
   ['snapSizeLimitInKb', (setting, draft) => (draft.snapshotLogBytes = bytesUnlessOff(integer(setting, INT_MIN)))],
   ['snapshot.compression.method', (setting, draft) => (draft.snapshotCompression = compression(setting))],
   ['snapshot.trust.empty', (setting, draft) => (draft.trustEmptySnapshot = isTrue(setting))],
@@ -386,6 +388,12 @@ function setPrometheus(draft: Draft, part: Partial<PrometheusConfig>): void {
 
 function setThrottle(draft: Draft, part: Partial<ConnectionThrottleLimits>): void {
   draft.throttle = { ...draft.throttle, ...part };
+}
+
+function decimal(setting: Setting): number {
+  const value = Number(setting.value);
+  if (setting.value === '' || !Number.isFinite(value)) throw badSetting(setting, `"${setting.value}" is not a number`);
+  return value;
 }
 
 /** From 0 to 1. */

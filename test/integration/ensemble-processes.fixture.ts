@@ -289,7 +289,7 @@ async function comesTrue(condition: () => Promise<boolean>): Promise<boolean> {
 const PORTS = { first: 12_000, last: 32_000 } as const;
 
 /** Ports of the loopback that nobody listened on just now. */
-async function freePorts(count: number): Promise<number[]> {
+export async function freePorts(count: number): Promise<number[]> {
   const found: number[] = [];
   while (found.length < count) {
     const port = PORTS.first + Math.floor(Math.random() * (PORTS.last - PORTS.first));

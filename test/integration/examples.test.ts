@@ -9,10 +9,14 @@ import { describe, expect, it } from 'vitest';
 
 const pathOf = (file: string): string => fileURLToPath(new URL(`../../${file}`, import.meta.url));
 
-async function run(script: string, env: Record<string, string> = {}): Promise<{ code: number | null; output: string }> {
+async function run(
+  script: string,
+  env: Record<string, string> = {},
+  words: readonly string[] = [],
+): Promise<{ code: number | null; output: string }> {
   const folder = await mkdtemp(join(tmpdir(), 'example-'));
   try {
-    const child = spawn(process.execPath, [pathOf(script)], { cwd: folder, env: { ...process.env, ...env } });
+    const child = spawn(process.execPath, [pathOf(script), ...words], { cwd: folder, env: { ...process.env, ...env } });
     let output = '';
     for (const stream of [child.stdout, child.stderr]) stream.on('data', (bytes) => (output += String(bytes)));
     const [code] = await once(child, 'close');
@@ -128,6 +132,18 @@ describe('the main job', () => {
     expect(output).toMatch(/session 0x[0-9a-f]+ expires/);
     expect(output).toMatch(/took over \d+ ms after \w+ gave up/);
   }, 60_000);
+
+  it('goes on on two of three servers when their leader is killed under it, and ends by itself', async () => {
+    const { code, output } = await run('examples/dist/start.js', {}, ['--ensemble']);
+    expect(code, output).toBe(0);
+    const [, killed, next] =
+      /(server \d) +led the ensemble, and was killed[\s\S]*?(server \d) leads the ensemble [\d.]+ s after the kill/.exec(
+        output,
+      ) ?? [];
+    expect(next).toMatch(/^server \d$/);
+    expect(next).not.toBe(killed);
+    expect(output).toMatch(/\w+ is master on what is left of the ensemble\n/);
+  }, 90_000);
 
   it('ends with a message that names the host and the reason when nobody is there', async () => {
     const { code, output } = await run('examples/dist/start.js', { CONNECT: '127.0.0.1:1' });

@@ -13,16 +13,11 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { AddWatchMode, CreateMode, OPEN_ACL, operations } from 'zookeeper-protocol-ts';
 import { ZooKeeperServer } from 'zookeeper-server-ts';
 import { RawConnection } from '../integration/raw-connection.ts';
-import { type ApacheZooKeeper, startApacheZooKeeper, whyNoApacheZooKeeper } from './apache-zookeeper.ts';
+import { type ApacheZooKeeper, HTTP_JARS, startApacheZooKeeper, whyNoApacheZooKeeper } from './apache-zookeeper.ts';
 
 const missing = whyNoApacheZooKeeper();
 if (missing !== undefined) console.warn(`skipped: no Apache ZooKeeper here: ${missing}`);
 
-/** What the AdminServer of the original needs besides the server itself. */
-const HTTP_JARS = [
-  ...['server', 'http', 'io', 'util', 'util-ajax', 'servlet', 'security'].map((name) => `jetty9-${name}`),
-  ...['servlet-api', 'jackson-core', 'jackson-databind', 'jackson-annotations'],
-].map((name) => `/usr/share/java/${name}.jar`);
 const missingJar = HTTP_JARS.find((jar) => !existsSync(jar));
 if (missingJar !== undefined) console.warn(`skipped: the AdminServer of Apache ZooKeeper, for want of ${missingJar}`);
 

@@ -19,6 +19,12 @@ import { fileURLToPath } from 'node:url';
 const interopDir = process.env.INTEROP_DIR ?? fileURLToPath(new URL('../../../shared/interop', import.meta.url));
 const script = join(interopDir, 'zk-server.sh');
 
+/** What its AdminServer needs besides the server itself. */
+export const HTTP_JARS = [
+  ...['server', 'http', 'io', 'util', 'util-ajax', 'servlet', 'security'].map((name) => `jetty9-${name}`),
+  ...['servlet-api', 'jackson-core', 'jackson-databind', 'jackson-annotations'],
+].map((name) => `/usr/share/java/${name}.jar`);
+
 export interface ApacheZooKeeperOptions {
   /** 500 by default: session timeouts from 1 s to 10 s. */
   readonly tickTimeMs?: number;

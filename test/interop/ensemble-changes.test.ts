@@ -71,6 +71,43 @@ describe.skipIf(missing !== undefined)('an ensemble of both kinds', () => {
     },
   );
 
+  it.each([
+    { leads: 'ours', learns: 'Java', runners: [java, ours, ours], says: /is sent the log behind zxid/ },
+    {
+      leads: 'Java',
+      learns: 'ours',
+      runners: [ours, java, java],
+      says: /Use txnlog and committedLog for peer sid: 1/i,
+    },
+  ])(
+    'has a leader of $leads, which brings a follower of $learns that is far behind up to date from its log, under writes',
+    async ({ runners, says }) => {
+      await using ensemble = await EnsembleOfProcesses.start({
+        runners,
+        settings: settingsWith('snapshotSizeFactor=0'),
+      });
+      const [follower, leader] = [ensemble.member(1), await ensemble.leader()];
+      expect(leader.id).not.toBe(1);
+      await using client = await connectThrough(leader.connectString);
+      await using writers = await Writers.start(leader.connectString, '/written');
+      await writers.go(FEW);
+      await follower.kill();
+      await client.create('/changed');
+      await Promise.all(Array.from({ length: MANY }, () => client.setData('/changed', 'without the follower')));
+      const before = (await follower.output()).length;
+      await ensemble.restart(follower);
+      await ensemble.untilServing();
+      await writers.go(FEW);
+      await client.close();
+      await expectOneTree(ensemble, ['/changed', ...(await writers.stop())]);
+      await expectOneDigest(ensemble);
+      expect(await leader.output()).toMatch(says);
+      const said = (await follower.output()).slice(before);
+      expect(said).not.toMatch(/the leader sends a snapshot|Getting a snapshot from leader/);
+      if (runners[0] === java) expect(said).toContain('Getting a diff from the leader');
+    },
+  );
+
   it('is what a rolling replacement goes through, Java to ours and back, under writes, on the same folders', async () => {
     await using ensemble = await EnsembleOfProcesses.start({ runners: [java, java, java] });
     await using client = await connectThrough(ensemble.connectString);

@@ -29,6 +29,8 @@ export interface Surroundings {
   readonly close: (from: AgreementPeer, link: LinkId) => void;
   /** Its process is gone: so is all that it had open. */
   readonly closeAll: (from: AgreementPeer) => void;
+  /** The peer waits for a snapshot from now on. */
+  readonly onSnapshotAwaited: (peer: AgreementPeer) => void;
   readonly mark: (name: string) => void;
   readonly trace: (line: () => string) => void;
   readonly observer: Observer;
@@ -53,6 +55,8 @@ export interface Observer {
 export const TICK_MS = 100;
 export const INIT_LIMIT = 10;
 export const SYNC_LIMIT = 5;
+/** So many of the last entries are still at hand after a crash. */
+const RECENT_MAX = 500;
 
 export class AgreementPeer {
   readonly id: ServerId;
@@ -74,6 +78,8 @@ export class AgreementPeer {
   #timerAt = Number.POSITIVE_INFINITY;
   #isSyncing = false;
   #receiving: LinkId | undefined;
+  /** While its history is being changed: what has arrived, and is not read. */
+  #unread: (() => void)[] | undefined;
   /** While it is frozen: what it has not heard yet. */
   #held: (() => void)[] | undefined;
 
@@ -103,12 +109,15 @@ export class AgreementPeer {
     this.#timerAt = Number.POSITIVE_INFINITY;
     this.#isSyncing = false;
     this.#receiving = undefined;
+    this.#unread = undefined;
     this.#held = undefined;
     this.applied = [...this.log];
     this.#peer = new QuorumPeer({
       self: this.id,
       ensemble: this.#around.ensemble,
       lastZxid: this.last,
+      recent: this.log.slice(-RECENT_MAX).map(({ zxid, value }) => ({ zxid, bytes: Buffer.from(value) })),
+      commitLogCount: this.#around.between(0, 3) === 0 ? 3 : 500,
       epochs: { accepted: toEpoch(this.epochs.accepted), current: toEpoch(this.epochs.current) },
       timing: { tickTimeMs: TICK_MS, initLimit: INIT_LIMIT, syncLimit: SYNC_LIMIT },
     });
@@ -116,12 +125,13 @@ export class AgreementPeer {
     this.#perform(this.#peer.start(this.#around.now()));
   }
 
-  /** Power is lost: of what was not synced some is kept, from the front. */
+  /** Its process dies, and all that was written is kept; or power is lost, and of what was not synced some is, from the front. */
   crash(): void {
     if (!this.isUp) return;
     this.isUp = false;
     this.role = undefined;
-    const kept = this.#around.between(this.synced, this.log.length);
+    const kept =
+      this.#around.between(0, 1) === 0 ? this.log.length : this.#around.between(this.synced, this.log.length);
     if (kept < this.log.length) this.#around.mark('unsynced log lost');
     this.#trace(() => `crashes, ${this.log.length - kept} of ${this.log.length - this.synced} unsynced entries lost`);
     this.log.length = kept;
@@ -152,12 +162,14 @@ export class AgreementPeer {
   }
 
   onLinkClosed(link: LinkId): void {
-    if (this.#receiving === link) {
-      this.#receiving = undefined;
-      this.#around.mark('snapshot lost');
-      this.step({ kind: 'snapshotLost' });
-    }
-    this.step({ kind: 'linkClosed', link });
+    this.hear(() => {
+      if (this.#receiving === link) {
+        this.#receiving = undefined;
+        this.#around.mark('snapshot lost');
+        this.step({ kind: 'snapshotLost' });
+      }
+      this.step({ kind: 'linkClosed', link });
+    });
   }
 
   /** The next proposal. Does nothing unless it leads. */
@@ -224,15 +236,21 @@ export class AgreementPeer {
       case 'saveEpoch':
         return this.#saveEpoch(output.which, output.epoch);
       case 'truncate':
+        this.#unread = [];
         return this.#onDisk(10, () => this.#truncate(output.after));
       case 'sendSnapshot': {
         const contents = [...this.applied];
-        const takesMs = around.between(0, 200);
-        return around.send(this, output.link, { takesMs, arrived: (to, link) => to.#onSnapshot(link, contents) });
+        const takesMs = around.between(0, 500);
+        around.send(this, output.link, { takesMs, arrived: (to, link) => to.#onSnapshot(link, contents) });
+        return this.#later(takesMs, () => this.step({ kind: 'historySent', link: output.link }));
       }
+      case 'searchLog':
+        return this.#onDisk(20, () => this.#searchLog(output));
+      case 'sendLog':
+        return this.#sendLog(output);
       case 'receiveSnapshot':
         this.#receiving = output.link;
-        return;
+        return around.onSnapshotAwaited(this);
       default:
         return; // what serves clients
     }
@@ -240,7 +258,50 @@ export class AgreementPeer {
 
   #send(link: LinkId, message: QuorumMessage): void {
     this.#around.mark(message.kind);
-    this.#around.send(this, link, { arrived: (to, toLink) => to.step({ kind: 'message', link: toLink, message }) });
+    this.#around.send(this, link, { arrived: (to, toLink) => to.#onMessage(toLink, message) });
+  }
+
+  #onMessage(link: LinkId, message: QuorumMessage): void {
+    this.hear(() => this.#read(() => this.step({ kind: 'message', link, message })));
+  }
+
+  /** Nothing is read from the leader while the history is being changed. */
+  #read(run: () => void): void {
+    if (this.#unread === undefined) run();
+    else this.#unread.push(run);
+  }
+
+  #onChanged(input: Input): void {
+    const unread = this.#unread ?? [];
+    this.#unread = undefined;
+    this.#around.observer.onHistoryChanged(this);
+    this.step(input);
+    for (const run of unread) this.#read(run);
+  }
+
+  /** Sometimes it doesn't go back so far, or has too much. */
+  #searchLog({ link, zxid, upTo }: Extract<Output, { kind: 'searchLog' }>): void {
+    const index = this.log.findLastIndex((entry) => entry.zxid <= zxid);
+    const [last, next] = this.log.slice(Math.max(index, 0));
+    const isThere = index >= 0 && last !== undefined && next !== undefined && next.zxid <= upTo;
+    const isDeclined = last?.zxid === zxid && this.#around.between(0, 1) === 0;
+    const place = isThere && !isDeclined ? { last: last.zxid, next: next.zxid } : undefined;
+    if (place !== undefined) this.#around.mark(place.last === zxid ? 'found in the log' : 'not in the log');
+    this.step({ kind: 'logSearched', link, place });
+  }
+
+  #sendLog({ link, after, upTo }: Extract<Output, { kind: 'sendLog' }>): void {
+    this.#around.mark('log sent');
+    if ((this.log[this.synced - 1]?.zxid ?? 0n) < upTo)
+      throw new Error(`LOG-7: server ${this.id} reads what is not durable`);
+    const entries = this.log.filter(({ zxid }) => zxid > after && zxid <= upTo);
+    this.#onDisk(50, () => {
+      for (const { zxid, value } of entries) {
+        this.#send(link, { kind: 'proposal', proposal: { zxid, bytes: Buffer.from(value) } });
+        this.#send(link, { kind: 'commit', zxid });
+      }
+      this.step({ kind: 'historySent', link });
+    });
   }
 
   #append(entry: Entry): void {
@@ -281,20 +342,20 @@ export class AgreementPeer {
     this.synced = Math.min(this.synced, this.log.length);
     if ((this.applied.at(-1)?.zxid ?? 0n) > after) this.#around.mark('truncated below the database');
     this.applied = [...this.log];
-    this.#around.observer.onHistoryChanged(this);
-    this.step({ kind: 'truncated', zxid: after });
+    this.#onChanged({ kind: 'truncated', zxid: after });
   }
 
   #onSnapshot(link: LinkId, contents: readonly Entry[]): void {
     this.hear(() => {
       if (this.#receiving !== link) return;
       this.#receiving = undefined;
+      this.#unread = [];
+      this.step({ kind: 'snapshotReceived', link });
       this.#onDisk(25, () => {
         this.log = [...contents];
         this.synced = contents.length;
         this.applied = [...contents];
-        this.#around.observer.onHistoryChanged(this);
-        this.step({ kind: 'snapshotInstalled', zxid: this.last });
+        this.#onChanged({ kind: 'snapshotInstalled', zxid: this.last });
       });
     });
   }

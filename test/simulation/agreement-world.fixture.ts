@@ -6,7 +6,7 @@
  * A life ends well: everything is mended, and then within a bound there is one leader, everybody serves, new proposals are
  * delivered, and all have the same.
  */
-import { type ServerId, toServerId } from 'zookeeper-protocol-ts';
+import { makeZxid, type ServerId, toEpoch, toServerId } from 'zookeeper-protocol-ts';
 import type { Notification } from '../../server/src/election/notification.ts';
 import { Ensemble, type Member } from '../../server/src/ensemble.ts';
 import type { LinkId } from '../../server/src/zab/contract.ts';
@@ -22,6 +22,8 @@ const HEALED_MS = 5000;
 const COMMITS_MIN = 20;
 const EVENTS_PER_INSTANT_MAX = 10_000;
 const TRACE_LINES = 20_000;
+/** Above all that there are. */
+const PRETENDED_EPOCH = toEpoch(1_000_000);
 
 /** One end of a stream, and what its owner sends on it. */
 interface End {
@@ -36,7 +38,10 @@ interface End {
   readonly held: (() => void)[];
 }
 
-const FAULT_KINDS = ['crash', 'crashLeader', 'crashAll', 'cut', 'isolate', 'freeze', 'slowDisk', 'reset'] as const;
+const FAULT_KINDS = [
+  ...(['crash', 'crashLeader', 'crashAll', 'crashAtEpoch', 'cut', 'isolate', 'freeze', 'slowDisk', 'reset'] as const),
+  ...(['strandLeader', 'pretend'] as const),
+];
 type FaultKind = (typeof FAULT_KINDS)[number];
 
 export interface AgreementWorldOptions {
@@ -62,6 +67,10 @@ export class AgreementWorld {
   readonly #faults: readonly FaultKind[];
   readonly #faultEveryMs: number;
   readonly #proposeEveryMs: number;
+  /** They crash when they have saved that an epoch begins, or shortly after. */
+  readonly #doomed = new Set<AgreementPeer>();
+  /** Elections take it for the one with the most history: what is safe rests on discovery, and not on them. */
+  #pretender: ServerId | undefined;
   #proposals = 0;
   #isProposing = true;
   #isHealed = false;
@@ -71,7 +80,7 @@ export class AgreementWorld {
     this.#keepsLines = trace;
     this.#queue = new EventQueue(seed);
     this.#random = new SeededRandom(seed, 'agreement');
-    const voters = this.#pick([3, 3, 5]);
+    const voters = this.#pick([3, 3, 4, 5]);
     const observers = this.#pick([0, 0, 1, 2]);
     this.#faults = FAULT_KINDS.filter(() => this.#random.next() < 0.5);
     this.#faultEveryMs = this.#pick([200, 600, 1500]);
@@ -167,18 +176,26 @@ export class AgreementWorld {
       now: this.#now,
       between: this.#between,
       after: this.#after,
-      notify: (from, to, notification) => this.#notify(from, this.#peer(to), notification),
+      notify: (from, to, notification) => this.#notify(from, this.#peer(to), this.#asPretended(notification)),
       dial: (from, to, link) => this.#dial(from, this.#peer(to), link),
       send: (from, link, parcel) => this.#send(from, link, parcel),
       close: (from, link) => this.#close(from, link),
       closeAll: (from) => {
         for (const link of [...this.#endsOf(from).keys()]) this.#close(from, link);
       },
+      onSnapshotAwaited: (peer) => {
+        if (!this.#faults.includes('reset') || this.#random.next() > 0.2) return;
+        this.#after(this.#between(0, 200), () => this.#isHealed || this.#break('reset', peer));
+      },
       mark: this.#mark,
       trace: this.#trace,
       observer: {
-        ...{ onDeliver: this.#checker.onDeliver, onEpoch: this.#checker.onEpoch },
-        onHistoryChanged: this.#checker.onHistoryChanged,
+        ...{ onDeliver: this.#checker.onDeliver, onHistoryChanged: this.#checker.onHistoryChanged },
+        onEpoch: (peer, which, before) => {
+          this.#checker.onEpoch(peer, which, before);
+          if (which === 'current' && this.#doomed.delete(peer))
+            this.#after(this.#between(0, 3), () => this.#crash(peer, 500));
+        },
         onRole: (peer) => {
           this.#mark(peer.role ?? 'looking');
           this.#checker.onRole(peer);
@@ -193,6 +210,11 @@ export class AgreementWorld {
 
   #isCut(from: AgreementPeer, to: AgreementPeer): boolean {
     return (this.#cuts.get(`${from.id}>${to.id}`) ?? 0) > this.#now();
+  }
+
+  #asPretended(notification: Notification): Notification {
+    if (notification.leader !== this.#pretender || notification.state !== 'LOOKING') return notification;
+    return { ...notification, peerEpoch: PRETENDED_EPOCH, zxid: makeZxid(PRETENDED_EPOCH, 0) };
   }
 
   #notify(from: AgreementPeer, to: AgreementPeer, notification: Notification): void {
@@ -317,6 +339,9 @@ export class AgreementWorld {
         if (this.#random.next() < 0.8) return; // or nothing else ever happens
         for (const each of this.#peers) this.#crash(each, 500);
         return;
+      case 'crashAtEpoch':
+        this.#doomed.add(peer);
+        return;
       case 'cut': {
         const other = this.#pick(this.#peers);
         this.#cut(peer, other, 2500);
@@ -324,23 +349,35 @@ export class AgreementWorld {
         return;
       }
       case 'isolate':
-        for (const other of this.#peers) {
-          this.#cut(peer, other, 2500);
-          this.#cut(other, peer, 2500);
-        }
-        return;
+        return this.#isolate(peer, 2500);
+      case 'strandLeader': {
+        // What it proposes from now on nobody else has.
+        const leader = this.#peers.find(({ role }) => role === 'leader');
+        if (leader === undefined) return;
+        this.#isolate(leader, 2500);
+        return this.#after(this.#between(50, 400), () => this.#crash(leader, 500));
+      }
       case 'freeze':
         peer.freeze();
         return this.#after(this.#between(0, 1500), () => peer.thaw());
       case 'slowDisk':
         peer.diskFactor = this.#pick([1, 5, 30]);
         return;
+      case 'pretend':
+        this.#pretender = peer.id;
+        return this.#after(this.#between(0, 1500), () => {
+          this.#pretender = undefined;
+        });
       case 'reset':
-        for (const link of [...this.#endsOf(peer).keys()]) {
-          const end = this.#endsOf(peer).get(link);
-          this.#close(peer, link);
-          if (end?.other !== undefined) peer.onLinkClosed(link);
-        }
+        this.#reset(peer);
+    }
+  }
+
+  #reset(peer: AgreementPeer): void {
+    for (const link of [...this.#endsOf(peer).keys()]) {
+      const end = this.#endsOf(peer).get(link);
+      this.#close(peer, link);
+      if (end?.other !== undefined) peer.onLinkClosed(link);
     }
   }
 
@@ -349,12 +386,21 @@ export class AgreementWorld {
     this.#after(this.#between(0, awayMs), () => peer.start());
   }
 
+  #isolate(peer: AgreementPeer, ms: number): void {
+    for (const other of this.#peers) {
+      this.#cut(peer, other, ms);
+      this.#cut(other, peer, ms);
+    }
+  }
+
   #cut(from: AgreementPeer, to: AgreementPeer, ms: number): void {
     if (from !== to) this.#cuts.set(`${from.id}>${to.id}`, this.#now() + this.#between(0, ms));
   }
 
   #heal(): void {
     this.#isHealed = true;
+    this.#pretender = undefined;
+    this.#doomed.clear();
     this.#trace(() => 'healed');
     this.#cuts.clear();
     for (const peer of this.#peers) {

@@ -1,4 +1,4 @@
-/** Agreement of three and five voters, with and without observers, under crashes, partitions, resets, pauses and slow disks. */
+/** Agreement of three to five voters, with and without observers, under crashes, partitions, resets, pauses and slow disks. */
 import { describe, it } from 'vitest';
 import { AgreementWorld } from './agreement-world.fixture.ts';
 import { type Marks, runSeeds, SEEDS_TIMEOUT_MS } from './seeds.fixture.ts';
@@ -31,6 +31,7 @@ describe('agreement', () => {
       file: 'test/simulation/agreement.test.ts',
       covers: [
         ...['leader', 'follower', 'observer', 'looking', 'diff', 'trunc', 'snap', 'proposal', 'commit', 'inform'],
+        ...['found in the log', 'log sent'],
         ...['upToDate', 'unsynced log lost', 'truncated below the database', 'snapshot lost'],
         ...[
           'notification superseded',
@@ -42,6 +43,9 @@ describe('agreement', () => {
           'freeze',
           'slowDisk',
           'reset',
+          'pretend',
+          'crashAtEpoch',
+          'strandLeader',
         ],
       ],
       run: live,

@@ -13,6 +13,7 @@ import { FaultyTransport, type MessageFault } from '../simulator/message-faults.
 import type { Process } from '../simulator/process.ts';
 import { startServer } from '../simulator/start-server.ts';
 import { World } from '../simulator/world.ts';
+import { ConnectionOrder } from './connection-order.fixture.ts';
 
 const SESSION_TIMEOUT_MS = 4000;
 const TICK_MS = 500;
@@ -30,18 +31,6 @@ export const FORGOTTEN_MS = SESSION_TIMEOUT_MS + 2 * TICK_MS;
 /** A call takes at most so long: retries, and connections that fail in between. */
 const SETTLED_WITHIN_MS = 120_000;
 
-/** The states that may follow each; undefined before the first. */
-const FOLLOWING: ReadonlyMap<ConnectionState | undefined, readonly ConnectionState[]> = new Map<
-  ConnectionState | undefined,
-  readonly ConnectionState[]
->([
-  [undefined, ['CONNECTED', 'SUSPENDED']],
-  ['CONNECTED', ['SUSPENDED', 'LOST']],
-  ['SUSPENDED', ['CONNECTED', 'RECONNECTED', 'LOST']],
-  ['RECONNECTED', ['SUSPENDED', 'LOST']],
-  ['LOST', ['CONNECTED', 'RECONNECTED']],
-]);
-
 /** A clock that knows how many of its timers are still to run. */
 class CountedClock implements Clock {
   timers = 0;
@@ -53,6 +42,10 @@ class CountedClock implements Clock {
 
   now(): number {
     return this.#clock.now();
+  }
+
+  wallTime(): number {
+    return this.#clock.wallTime();
   }
 
   after(ms: number, run: () => void) {
@@ -101,8 +94,6 @@ export class ClientWorld {
   readonly #liveSessions = new Set<SessionId>();
   /** What the checks after each event have found. */
   readonly #violations: string[] = [];
-  #connectedSession: SessionId | undefined;
-  #lostSince = false;
 
   constructor({ seed = 1, retry, faults }: ClientWorldOptions) {
     // It is the faults that cut messages here.
@@ -126,7 +117,8 @@ export class ClientWorld {
       .retryPolicy(retry)
       .ports({ clock: this.#clock, transport: this.wire, random })
       .build();
-    this.client.on('state', (state, previous) => this.#onState(state, previous));
+    this.client.on('state', (state) => this.states.push(state));
+    new ConnectionOrder(this.client, (what) => this.#violations.push(what));
     // It need not ping often.
     this.other = builder(SESSION_TIMEOUT_MAX_MS)
       .retryPolicy(new RetryNTimes(0, 0))
@@ -212,19 +204,5 @@ export class ClientWorld {
       }
     }
     for (const id of sessions.keys()) this.#liveSessions.add(id);
-  }
-
-  #onState(state: ConnectionState, previous: ConnectionState | undefined): void {
-    this.states.push(state);
-    if (!FOLLOWING.get(previous)?.includes(state)) this.#violations.push(`${state} after ${previous}`);
-    if (state === 'LOST') this.#lostSince = true;
-    if (state !== 'CONNECTED' && state !== 'RECONNECTED') return;
-    const before = this.#connectedSession;
-    this.#connectedSession = this.client.sessionId;
-    if (before !== undefined && before !== this.client.sessionId && !this.#lostSince) {
-      this.#violations.push('another session without LOST');
-    }
-    if (before === this.client.sessionId && this.#lostSince) this.#violations.push('the same session after LOST');
-    this.#lostSince = false;
   }
 }

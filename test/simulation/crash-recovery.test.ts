@@ -277,3 +277,29 @@ describe('a server that crashes', () => {
     expect(lost).toBeGreaterThan(ROUNDS / 10);
   });
 });
+
+describe('a server whose disk has refused a sync', () => {
+  it('has on its disk what it serves when it is started again, though it read it from memory', async () => {
+    for (let seed = 1; seed <= 20; seed++) {
+      const world = new World({ seed });
+      const draws = new Draws(seed, 'crashes');
+      const first = world.spawn('s1');
+      startServer(first, { onFailure: () => undefined });
+      const writer = await connect(world, world.spawn('c1'), new Model(), draws, 0, () => undefined);
+      await world.runFor(50);
+      world.disk('s1', 'version-2').inject({ operation: 'sync', code: 'EIO', namePrefix: 'log.' });
+      await world.runUntil(() => writer.isClosed);
+      world.kill(first);
+      const second = world.spawn('s1');
+      const served = startServer(second);
+      // Not later: then it has a snapshot as well.
+      await world.runUntil(() => served.view().mode !== undefined);
+      const contents = contentsOf(served);
+      expect(contents.size).toBeGreaterThan(0);
+      world.powerLoss(second);
+      const found = startServer(world.spawn('s1'));
+      await world.runUntil(() => found.view().mode !== undefined);
+      expect(contentsOf(found), `seed ${seed}`).toEqual(contents);
+    }
+  });
+});

@@ -288,6 +288,26 @@ describe('a slow disk', () => {
     expect(done).toEqual([6000]);
   });
 
+  it('begins and ends with how long operations take', async () => {
+    const { world, disk, done } = machineOf();
+    const file = disk.open('log');
+    world.disk('s1').shape({ stallRate: 1, stallMs: [500, 500] });
+    const before = world.nowMs;
+    await done((cb) => file.sync(cb));
+    expect(world.nowMs - before).toBeGreaterThan(500);
+    world.disk('s1').shape();
+    const after = world.nowMs;
+    await done((cb) => file.sync(cb));
+    expect(world.nowMs - after).toBeLessThan(10);
+  });
+
+  it('does not hit an onlooker, and waits for who it is for', () => {
+    const { world, disk } = machineOf();
+    world.disk('s1').inject({ operation: 'list', code: 'EIO' });
+    expect(world.disk('s1').withoutFaults(() => disk.list())).toEqual([]);
+    expect(() => disk.list()).toThrow('EIO');
+  });
+
   it('renames once, though a frozen process hears of it later', async () => {
     const world = new World({ seed: 1 });
     const s1 = world.spawn('s1');
@@ -301,5 +321,16 @@ describe('a slow disk', () => {
     world.thaw(s1);
     await world.runFor(1);
     expect(outcomes).toEqual([undefined]);
+  });
+});
+
+describe('a disk that was filled before the machine was', () => {
+  it('has its files, whatever a power loss does', () => {
+    const world = new World({ seed: 1 });
+    world.disk('s1').place('snapshot', Buffer.from('abc'));
+    world.powerLoss(world.spawn('s1'));
+    const disk = world.spawn('s1').disk();
+    expect(disk.list()).toEqual(['snapshot']);
+    expect(contentOf(disk.open('snapshot'))).toBe('abc');
   });
 });

@@ -90,10 +90,20 @@ interface Operation {
   readonly perform: (part: number) => void;
 }
 
+/** What the medium has of a file, for an onlooker: the same object as long as it is the same file. */
+export interface DurableFile {
+  readonly size: number;
+  /** How often it has become shorter. */
+  readonly cuts: number;
+  /** A copy; fewer bytes at the end. */
+  read(offset: number, length: number): Uint8Array;
+}
+
 /** The bytes of a file, growing. */
-class Content {
+class Content implements DurableFile {
   #bytes = Buffer.alloc(0);
   #size = 0;
+  cuts = 0;
 
   get size(): number {
     return this.#size;
@@ -105,8 +115,10 @@ class Content {
   }
 
   truncate(size: number): void {
-    if (size < this.#size) this.#bytes.fill(0, size, this.#size);
-    else this.#extend(size);
+    if (size < this.#size) {
+      this.#bytes.fill(0, size, this.#size);
+      this.cuts++;
+    } else this.#extend(size);
     this.#size = size;
   }
 
@@ -135,7 +147,9 @@ export class SimulatedDisk {
   readonly #queue: EventQueue;
   readonly #name: string;
   readonly #draws: Draws;
-  readonly #options: DiskOptions;
+  readonly #asMade: DiskOptions;
+  #options: DiskOptions;
+  readonly #onOperation: (operation: DiskOperation, file: string) => void;
   readonly #entries = new Map<string, Inode>();
   readonly #durableEntries = new Map<string, Inode>();
   readonly #unsyncedEntries: EntryChange[] = [];
@@ -145,11 +159,19 @@ export class SimulatedDisk {
   #operations = 0;
   #crashes = 0;
 
-  constructor(queue: EventQueue, seed: number, name: string, options: Partial<DiskOptions> = {}) {
+  constructor(
+    queue: EventQueue,
+    seed: number,
+    name: string,
+    options: Partial<DiskOptions> = {},
+    onOperation: (operation: DiskOperation, file: string) => void = () => undefined,
+  ) {
     this.#queue = queue;
+    this.#onOperation = onOperation;
     this.#name = name;
     this.#draws = new Draws(seed, `${name}/disk`);
-    this.#options = { ...DISK_OPTIONS_DEFAULT, ...options };
+    this.#asMade = { ...DISK_OPTIONS_DEFAULT, ...options };
+    this.#options = this.#asMade;
     this.capacityBytes = this.#options.capacityBytes;
   }
 
@@ -163,9 +185,42 @@ export class SimulatedDisk {
     this.#faults.push({ fault, left: fault.times ?? 1 });
   }
 
+  /** From now on operations take as long as when it was made, but for this. */
+  shape(options: Partial<DiskOptions> = {}): void {
+    this.#options = { ...this.#asMade, ...options };
+  }
+
+  /** Puts a file on the medium, as if it had always been there. */
+  place(name: string, bytes: Uint8Array): void {
+    const inode = makeInode();
+    for (const content of [inode.cached, inode.durable]) content.write(0, bytes);
+    this.#entries.set(name, inode);
+    this.#durableEntries.set(name, inode);
+  }
+
+  /** Reads for an onlooker, whom no fault hits. */
+  withoutFaults<T>(read: () => T): T {
+    const faults = this.#faults.splice(0);
+    try {
+      return read();
+    } finally {
+      this.#faults.push(...faults);
+    }
+  }
+
   /** Ends all injected faults. */
   repair(): void {
     this.#faults.length = 0;
+  }
+
+  /** Names that are sure to be there after a power loss, for an onlooker. */
+  durableNames(): Iterable<string> {
+    return this.#durableEntries.keys();
+  }
+
+  /** What is sure to be in that file then; undefined if there is no such name. */
+  durableFile(name: string): DurableFile | undefined {
+    return this.#durableEntries.get(name)?.durable;
   }
 
   /** The disk as one process sees it. */
@@ -370,6 +425,7 @@ export class SimulatedDisk {
     failed?: () => void,
   ): void {
     const number = ++this.#operations;
+    this.#onOperation(kind, name);
     const source = new Source(this.#queue, owner, `${this.#name}/${number}`);
     const fault = this.#takeFault(kind, name);
     let error: Error | null = null;

@@ -22,6 +22,8 @@ export interface EventOwner {
   readonly state: 'running' | 'frozen' | 'dead';
   /** Events that came due while it was frozen, in order. */
   readonly held: QueuedEvent[];
+  /** How many have run. */
+  events: number;
 }
 
 export interface QueuedEvent {

@@ -50,8 +50,8 @@ export class FaultyTransport implements Transport {
   readonly #options: MessageFaultsOptions;
   readonly #messages: Record<Direction, number> = { request: 0, reply: 0 };
   readonly #struck: MessageFault[] = [];
+  readonly #open = new Set<FaultyConnection>();
   #connections = 0;
-  #openConnections = 0;
 
   constructor(options: MessageFaultsOptions) {
     this.#options = options;
@@ -69,14 +69,18 @@ export class FaultyTransport implements Transport {
 
   /** Connections that the client has neither closed nor seen end. */
   get openConnections(): number {
-    return this.#openConnections;
+    return this.#open.size;
+  }
+
+  /** Breaks the connections that a fault has struck: those that come after them are sound, unless another one strikes. */
+  heal(): void {
+    for (const connection of [...this.#open]) connection.breakIfStruck();
   }
 
   connect(address: HostAddress, handler: ConnectionHandler): Connection {
-    this.#openConnections++;
     const number = ++this.#connections;
     const own: Record<Direction, number> = { request: 0, reply: 0 };
-    return new FaultyConnection(this.#options, address, handler, {
+    const connection: FaultyConnection = new FaultyConnection(this.#options, address, handler, {
       nextMessage: (direction) => {
         const [all, ofConnection] = [++this.#messages[direction], ++own[direction]];
         return this.#options.faults?.find(({ connection, ...fault }) => {
@@ -85,8 +89,10 @@ export class FaultyTransport implements Transport {
         });
       },
       onStruck: (fault) => this.#struck.push(fault),
-      onOver: () => this.#openConnections--,
+      onOver: () => void this.#open.delete(connection),
     });
+    this.#open.add(connection);
+    return connection;
   }
 }
 
@@ -137,6 +143,10 @@ class FaultyConnection implements Connection {
     this.#isOver = true;
     this.#owner.onOver();
     this.#pass('request', () => this.#connection.close());
+  }
+
+  breakIfStruck(): void {
+    if (this.#lanes.request !== 'open' || this.#lanes.reply !== 'open') this.#cut();
   }
 
   #carry(direction: Direction, bytes: Uint8Array): void {

@@ -408,6 +408,17 @@ describe('the end of a process', () => {
     expect(ends.client.events).toEqual(['close ECONNRESET']);
   });
 
+  it('is lost on one side only, and the other finds out when it sends', async () => {
+    const ends = await connected({ chop: 'whole' });
+    ends.world.network.halfClose('s1');
+    await ends.world.runFor(1000);
+    expect(ends.server.events).toEqual(['close ECONNRESET']);
+    expect(ends.client.events).toEqual([]);
+    ends.client.connection.write(Buffer.from('a'));
+    await ends.world.runFor(1000);
+    expect(ends.client.events).toEqual(['close ECONNRESET']);
+  });
+
   it('is no end when it is only frozen: its kernel accepts, and takes bytes up to the window', async () => {
     const ends = await connected({ windowBytes: 1000, chop: 'whole' });
     ends.world.freeze(ends.s1);

@@ -8,6 +8,7 @@ import type { Connection, ConnectionHandler, HostAddress, Transport } from 'zook
 import type { Address, Closeable, DialHandler, ListenHandler, Network, StreamHandler } from 'zookeeper-server-ts';
 import { type EventOwner, type EventQueue, type QueuedEvent, Source } from './event-queue.ts';
 import { LINK_OPTIONS_DEFAULT, Link, type LinkOptions } from './link.ts';
+import type { Observe } from './observation.ts';
 import { Draws, wordOf } from './random.ts';
 import { type Chop, type Host, StreamEnd, type StreamEndOptions } from './stream-end.ts';
 import { SystemError } from './system-error.ts';
@@ -85,9 +86,16 @@ export class SimulatedNetwork {
   readonly #machines = new Map<string, Machine>();
   readonly #names = new Map<string, string>();
   readonly #links = new Map<string, Link>();
+  readonly #observe: Observe;
 
-  constructor(queue: EventQueue, seed: number, options: Partial<NetworkOptions> = {}) {
+  constructor(
+    queue: EventQueue,
+    seed: number,
+    options: Partial<NetworkOptions> = {},
+    observe: Observe = () => undefined,
+  ) {
     this.#queue = queue;
+    this.#observe = observe;
     this.#draws = new Draws(seed, 'network');
     this.#options = { ...NETWORK_OPTIONS_DEFAULT, ...options };
   }
@@ -148,6 +156,16 @@ export class SimulatedNetwork {
   resetConnections(machine: string): void {
     for (const end of [...this.#machine(machine).ends]) {
       if (!end.connecting) end.resetBoth();
+    }
+  }
+
+  /**
+   * This machine's side of its connections is gone, and the others are not told: they find out when they send. So it is with
+   * whoever was away while its connections were given up.
+   */
+  halfClose(machine: string): void {
+    for (const end of [...this.#machine(machine).ends]) {
+      if (!end.connecting) end.reset();
     }
   }
 
@@ -319,6 +337,7 @@ export class SimulatedNetwork {
     const client = this.#addEnd(machine, target ?? machine.name, owner, {
       name: `${machine.name}#${machine.connections++}`,
       remote: { host: this.#machines.get(target ?? '')?.address ?? to.host, port: to.port },
+      port: to.port,
       tellsDrain,
     });
     const giveUp = this.#after(giveUpUs, 'connect-timeout', () => {
@@ -353,6 +372,7 @@ export class SimulatedNetwork {
     const server = this.#addEnd(target, machine.name, listener.owner, {
       name: `${client.name}>${target.name}:${to.port}`,
       remote: { host: machine.address, port: attempt.port },
+      port: to.port,
       tellsDrain: true,
     });
     server.join(client);
@@ -372,7 +392,7 @@ export class SimulatedNetwork {
     machine: Machine,
     peer: string,
     owner: EventOwner,
-    { name, remote, tellsDrain }: Pick<StreamEndOptions, 'name' | 'remote' | 'tellsDrain'>,
+    { name, remote, port, tellsDrain }: Pick<StreamEndOptions, 'name' | 'remote' | 'tellsDrain'> & { port: number },
   ): StreamEnd {
     const chop = this.#options.chop;
     const end = new StreamEnd(this.#queue, this.#draws, {
@@ -385,6 +405,7 @@ export class SimulatedNetwork {
       windowBytes: this.#options.windowBytes,
       tellsDrain,
       chop: chop === 'mixed' ? (CHOPS[this.#draws.u32(wordOf(name)) % CHOPS.length] ?? 'whole') : chop,
+      onWritten: (bytes) => this.#observe({ kind: 'written', from: machine.name, to: peer, port, stream: name, bytes }),
       onReleased: () => machine.ends.delete(end),
     });
     machine.ends.add(end);

@@ -31,6 +31,8 @@ export class Process implements EventOwner {
   /** Set by the world only. */
   state: 'running' | 'frozen' | 'dead' = 'running';
   readonly held: QueuedEvent[] = [];
+  /** How many have run so far. Counted by the world. */
+  events = 0;
 
   readonly clock: ProcessClock;
   /** `listen` for servers, `connect` for clients. */

@@ -10,7 +10,7 @@ export interface StartServerOptions {
   readonly zooCfg?: readonly string[];
   /** A log file of the size of its contents shows more of what a disk can do to it. Default 0. */
   readonly preAllocSizeKiB?: number;
-  /** Called once when the server can't go on. Default: the world stops with that error. */
+  /** Called once when the server can't start, or can't go on. Default: the world stops with that error. */
   readonly onFailure?: (error: Error) => void;
 }
 
@@ -27,10 +27,10 @@ export function startServer(
   process: Process,
   options: StartServerOptions & { readonly create?: (options: ServerOptions) => Server } = {},
 ): Server {
-  const { zooCfg = [], preAllocSizeKiB = 0, myid = 0 } = options;
   const fail = (error: Error): never => {
     throw new Error(`${process.name} failed`, { cause: error });
   };
+  const { zooCfg = [], preAllocSizeKiB = 0, myid = 0, onFailure = fail } = options;
   const text = ['dataDir=/data', 'clientPort=2181', ...zooCfg].join('\n');
   const properties = new Map([['zookeeper.preAllocSize', String(preAllocSizeKiB)]]);
   const { create = (ports: ServerOptions) => new Server(ports) } = options;
@@ -42,11 +42,11 @@ export function startServer(
     random: process.random,
     hash: systemHash,
     runLog: process.runLog,
-    onFailure: options.onFailure ?? fail,
+    onFailure,
   });
   void process.act(() => {
     server.start((outcome) => {
-      if ('error' in outcome) fail(outcome.error);
+      if ('error' in outcome) onFailure(outcome.error);
     });
   });
   return server;

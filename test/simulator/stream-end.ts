@@ -15,14 +15,15 @@ import type { Link, LinkUser } from './link.ts';
 import { type Draws, wordOf } from './random.ts';
 import { SystemError } from './system-error.ts';
 
-/** How a stream's bytes are handed to the reader. `drip`: byte by byte at the start of each write, then in random cuts. */
+/** How a stream's bytes are handed to the reader. `drip`: byte by byte at the start of some writes, the first one among them, and in random cuts. */
 export type Chop = 'whole' | 'drip' | 'cut' | 'merge';
 
 /** Linux gives up on unacknowledged data after about 15 minutes (tcp_retries2). */
 const GIVE_UP_US = 924_600_000;
 
-/** Dripping a megabyte byte by byte shows nothing that its first bytes don't. */
+/** Dripping a megabyte byte by byte shows nothing that its first bytes don't, nor every write what some don't. */
 const DRIPPED_BYTES = 64;
+const DRIPPED_RATE = 1 / 16;
 
 /** Counters of the draws that are made once per end; pieces count from 1. */
 const RESET_DRAW = -1;
@@ -45,6 +46,8 @@ export interface StreamEndOptions {
   readonly chop: Chop;
   /** Whether the process wants to hear that all it wrote has left. */
   readonly tellsDrain: boolean;
+  /** What the process writes, when it does. */
+  readonly onWritten: (bytes: Uint8Array) => void;
   /** The kernel forgets this end. */
   readonly onReleased: (end: StreamEnd) => void;
 }
@@ -53,8 +56,8 @@ interface Segment {
   /** Infinity while it waits for a blocked link. */
   arrivalUs: number;
   bytes: Uint8Array;
-  /** How many of its bytes were handed over. */
-  readBytes: number;
+  /** So many of its bytes are still to be handed over one by one. */
+  drippedBytes: number;
 }
 
 interface Ending {
@@ -135,6 +138,7 @@ export class StreamEnd implements Stream, LinkUser {
 
   write(bytes: Uint8Array): void {
     if (this.#state === 'closing' || this.#state === 'closed' || bytes.length === 0) return;
+    this.#options.onWritten(bytes);
     this.#queued.push(bytes);
     this.#queuedBytes += bytes.length;
     this.#sendQueued();
@@ -385,7 +389,7 @@ export class StreamEnd implements Stream, LinkUser {
       last.bytes = Buffer.concat([last.bytes, bytes]);
       return;
     }
-    this.#inbound.push({ arrivalUs: this.#nextArrivalUs(bytes.length), bytes, readBytes: 0 });
+    this.#inbound.push({ arrivalUs: this.#nextArrivalUs(bytes.length), bytes, drippedBytes: this.#drawDripped() });
     this.#arm();
   }
 
@@ -468,19 +472,24 @@ export class StreamEnd implements Stream, LinkUser {
     const piece = Buffer.alloc(offset + length).subarray(offset);
     piece.set(segment.bytes.subarray(0, length));
     segment.bytes = segment.bytes.subarray(length);
-    segment.readBytes += length;
+    segment.drippedBytes -= length;
     segment.arrivalUs = this.#queue.nowUs + 1;
     if (segment.bytes.length === 0) this.#inbound.shift();
     return piece;
   }
 
-  #pieceLength({ bytes, readBytes }: Segment): number {
+  #drawDripped(): number {
+    if (this.#options.chop !== 'drip') return 0;
+    return this.#pieces === 0 || this.#draws.chance(DRIPPED_RATE, this.#key, ++this.#pieces) ? DRIPPED_BYTES : 0;
+  }
+
+  #pieceLength({ bytes, drippedBytes }: Segment): number {
     switch (this.#options.chop) {
       case 'whole':
       case 'merge':
         return bytes.length;
       case 'drip':
-        return readBytes < DRIPPED_BYTES ? 1 : this.#draws.between([1, bytes.length], this.#key, ++this.#pieces);
+        return drippedBytes > 0 ? 1 : this.#draws.between([1, bytes.length], this.#key, ++this.#pieces);
       case 'cut':
         return this.#draws.between([1, bytes.length], this.#key, ++this.#pieces);
     }

@@ -65,11 +65,18 @@ export interface Call {
 /** What one connection brought, in order. */
 export interface Attachment {
   readonly session: SessionId;
-  readonly items: (
-    | { readonly kind: 'reply'; readonly call: Call }
-    | { readonly kind: 'event'; readonly path: string }
-  )[];
+  /** The paths that the client watched on its last connection, and set watches on again, and the last zxid that it had seen. */
+  readonly carried: { readonly paths: readonly string[]; readonly since: Zxid };
+  readonly items: Item[];
 }
+
+export type Item =
+  | { readonly kind: 'reply'; readonly call: Call }
+  | { readonly kind: 'event'; readonly path: string; readonly type: number }
+  /** The carried watches are set. */
+  | { readonly kind: 'rewatched'; readonly zxid: Zxid }
+  /** Nobody has asked for anything for long, and the history ends here. */
+  | { readonly kind: 'rested'; readonly zxid: Zxid };
 
 /** What all clients have seen. */
 export class Records {
@@ -84,6 +91,13 @@ const PATHS = 10;
 const WRITES: readonly Request['kind'][] = ['create', 'delete', 'set', 'multi'];
 
 export const isWrite = ({ kind }: Request): boolean => WRITES.includes(kind);
+
+/** After each request, whether there is another one in the same turn. */
+const GO_ON_RATE = 0.8;
+
+/** How many requests a client sends in a turn, on average. */
+export const operationsPerTurn = (window: number): number =>
+  (GO_ON_RATE * (1 - GO_ON_RATE ** window)) / (1 - GO_ON_RATE);
 
 export interface WorkloadClientOptions {
   readonly servers: readonly string[];
@@ -117,6 +131,12 @@ export class WorkloadClient {
   #xid = 0;
   #heardAt = 0;
   #sent: Call[] = [];
+  /** Paths with a watch that has not told yet. */
+  readonly #watched = new Set<string>();
+  #isMoving = false;
+  #isResting = false;
+  /** When that began. */
+  #restsSince = 0;
   #isStopping = false;
   #values = 0;
 
@@ -132,6 +152,30 @@ export class WorkloadClient {
   /** Finishes what is under way, closes the session, and does no more. */
   stop(): void {
     this.#isStopping = true;
+  }
+
+  /** Finishes what is under way, and asks for nothing more, but stays. */
+  rest(): void {
+    this.#isResting = true;
+    this.#restsSince = this.#process.clock.now();
+  }
+
+  /** Changes half of what others may watch: what is left over of the rest can still be seen. */
+  setSome(): void {
+    for (let i = 0; i < PATHS; i += 2) {
+      const data = `${this.#process.name}-${++this.#values}`;
+      this.#call({ kind: 'set', path: `/n${i}`, data, version: -1 });
+    }
+  }
+
+  /** It is connected, to a server that has been heard since it rests, and waits for nothing. */
+  get isIdle(): boolean {
+    return this.#status.kind === 'attached' && this.#sent.length === 0 && this.#heardAt > this.#restsSince;
+  }
+
+  /** All has been quiet for long, and the history ends at `zxid`: whatever was to be told has been told. */
+  markRested(zxid: Zxid): void {
+    if (this.#status.kind === 'attached') this.#status.attachment.items.push({ kind: 'rested', zxid });
   }
 
   get isEnded(): boolean {
@@ -191,19 +235,27 @@ export class WorkloadClient {
     this.#connection = undefined;
     for (const call of this.#sent.splice(0)) {
       call.outcome = { kind: 'unknown' };
-      if (call.request.kind === 'close') this.#session = undefined;
+      if (call.request.kind === 'close') this.#forgetSession();
     }
     if (this.#isStopping && this.#session === undefined) {
       this.#status = { kind: 'ended' };
       return;
     }
     this.#status = { kind: 'away' };
-    this.#process.clock.after(10 + this.#below(300), () => this.#connect());
+    const soonest = this.#isMoving ? 0 : 10;
+    this.#process.clock.after(soonest + this.#below(this.#isMoving ? 10 : 300), () => this.#connect());
+    this.#isMoving = false;
   }
 
   #leave(): void {
     this.#connection?.close();
     this.#onClosed();
+  }
+
+  /** To another server at once, so that what it has asked for here is still on its way. */
+  #move(): void {
+    this.#isMoving = true;
+    this.#leave();
   }
 
   #onBytes(bytes: Uint8Array): void {
@@ -223,22 +275,37 @@ export class WorkloadClient {
     const { sessionId: id, password, timeoutMs } = connectResponse.read(reader);
     if (timeoutMs <= 0) {
       if (this.#session !== undefined) this.#options.records.expired.push(this.#session.id);
-      this.#session = undefined;
-      this.#lastZxid = ZERO_ZXID;
+      this.#forgetSession();
       return this.#leave();
     }
     if (this.#session !== undefined && this.#session.id !== id) throw new Error(`C4: asked for another session`);
     this.#session = { id, password };
-    const attachment: Attachment = { session: id, items: [] };
+    const carried = { paths: [...this.#watched], since: this.#lastZxid };
+    const attachment: Attachment = { session: id, carried, items: [] };
     this.#options.records.attachments.push(attachment);
     this.#status = { kind: 'attached', frames, attachment };
+    if (carried.paths.length === 0) return;
+    const watches = { relativeZxid: carried.since, dataWatches: carried.paths, existWatches: [], childWatches: [] };
+    this.#write(operations.setWatches, watches, SpecialXid.setWatches);
+  }
+
+  #forgetSession(): void {
+    this.#session = undefined;
+    this.#lastZxid = ZERO_ZXID;
+    this.#watched.clear();
   }
 
   #onReply(reader: JuteReader, { items }: Attachment): void {
     const { xid, zxid, err } = replyHeader.read(reader);
     if (xid === SpecialXid.ping) return;
     if (xid === SpecialXid.notification) {
-      items.push({ kind: 'event', path: watcherEvent.read(reader).path });
+      const { path, type } = watcherEvent.read(reader);
+      items.push({ kind: 'event', path, type });
+      this.#watched.delete(path);
+      return;
+    }
+    if (xid === SpecialXid.setWatches) {
+      items.push({ kind: 'rewatched', zxid });
       return;
     }
     const call = this.#sent.shift();
@@ -249,9 +316,9 @@ export class WorkloadClient {
     if (zxid > this.#lastZxid) this.#lastZxid = zxid;
     if (err === 0 && isWrite(call.request) && zxid > this.#options.records.maxAcked)
       this.#options.records.maxAcked = zxid;
+    if (call.request.kind === 'get' && call.request.watch && err === 0) this.#watched.add(call.request.path);
     if (call.request.kind === 'close') {
-      this.#session = undefined;
-      this.#lastZxid = ZERO_ZXID;
+      this.#forgetSession();
       this.#leave();
     }
   }
@@ -276,8 +343,9 @@ export class WorkloadClient {
       if (this.#sent.length === 0) this.#call({ kind: 'close' });
       return;
     }
-    if (this.#random.next() < this.#options.moveRate) return this.#leave();
-    while (this.#sent.length < this.#options.window && this.#random.next() < 0.8) this.#call(this.#choose());
+    if (this.#isResting) return;
+    if (this.#random.next() < this.#options.moveRate) return this.#move();
+    while (this.#sent.length < this.#options.window && this.#random.next() < GO_ON_RATE) this.#call(this.#choose());
   }
 
   #choose(): Request {
@@ -294,7 +362,7 @@ export class WorkloadClient {
     if (drawn < 0.55) return { kind: 'multi', paths: [path, `/n${this.#below(PATHS)}`], data };
     if (drawn < 0.8) return { kind: 'get', path, watch: this.#random.next() < 0.4 };
     if (drawn < 0.92) return { kind: 'children', path: '/' };
-    if (drawn < 0.998) return { kind: 'sync' };
+    if (drawn < 0.985) return { kind: 'sync' };
     return { kind: 'close' };
   }
 

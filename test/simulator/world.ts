@@ -12,6 +12,7 @@ import { type CrashImage, type DiskOptions, SimulatedDisk } from './disk.ts';
 import { EventQueue, payloadOf, type QueuedEvent, Source } from './event-queue.ts';
 import { type NetworkOptions, SimulatedNetwork } from './network.ts';
 import { NondeterminismTrap } from './nondeterminism-trap.ts';
+import type { Observe } from './observation.ts';
 import { Process } from './process.ts';
 import { Draws, SeededRandom, wordOf } from './random.ts';
 import { Trace } from './trace.ts';
@@ -33,6 +34,8 @@ export interface WorldOptions {
   readonly seed: number;
   readonly network?: Partial<NetworkOptions>;
   readonly disk?: Partial<DiskOptions>;
+  /** Is told what an onlooker sees. */
+  readonly observe?: Observe;
   /** Keep readable lines of the trace. Default false: only the hash. */
   readonly trace?: boolean;
 }
@@ -57,16 +60,18 @@ export class World {
   readonly #disks = new Map<string, SimulatedDisk>();
   readonly #processes = new Map<string, Process>();
   readonly #faults: Source;
+  readonly #observe: Observe;
   readonly #trap = new NondeterminismTrap();
   readonly #rejections: unknown[] = [];
   #running = false;
   #instantUs = -1;
   #eventsOfInstant = 0;
 
-  constructor({ seed, network, disk = {}, trace = false }: WorldOptions) {
+  constructor({ seed, network, disk = {}, observe = () => undefined, trace = false }: WorldOptions) {
     this.seed = seed;
     this.#queue = new EventQueue(seed);
-    this.network = new SimulatedNetwork(this.#queue, seed, network);
+    this.#observe = observe;
+    this.network = new SimulatedNetwork(this.#queue, seed, network, observe);
     this.trace = new Trace({ linesMax: trace ? TRACE_LINES : 0 });
     this.#diskOptions = disk;
     this.#faults = new Source(this.#queue, undefined, 'faults');
@@ -110,7 +115,9 @@ export class World {
     const name = `${machine}/${folder}`;
     let disk = this.#disks.get(name);
     if (disk === undefined) {
-      disk = new SimulatedDisk(this.#queue, this.seed, name, this.#diskOptions);
+      disk = new SimulatedDisk(this.#queue, this.seed, name, this.#diskOptions, (operation, file) =>
+        this.#observe({ kind: 'disk', machine, operation, file }),
+      );
       this.#disks.set(name, disk);
     }
     return disk;
@@ -249,6 +256,7 @@ export class World {
         owner.held.push(event);
         return;
       }
+      if (owner !== undefined) owner.events++;
       const payload = payloadOf(what);
       this.trace.record(this.#queue.nowUs, owner?.name ?? 'world', what.kind, payload);
       what.run(payload);
@@ -328,6 +336,7 @@ export class World {
 
   #log(process: string, level: string, line: string): void {
     this.trace.note(this.#queue.nowUs, process, level, line);
+    this.#observe({ kind: 'log', process, line });
   }
 
   #note(process: string, what: string): void {

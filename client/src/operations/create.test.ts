@@ -140,18 +140,20 @@ describe('create with parents', () => {
   it('looks from the leaf upwards, and makes what is missing from there down (CURATOR-715, 728)', async () => {
     const { server, client } = await started({ defaultData: 'only for the leaf' });
     server.make('/a');
-    await resultOf(server, client.create('/a/b/c/d', { parents: true, mode: 'EPHEMERAL' }));
+    server.make('/a/b');
+    await resultOf(server, client.create('/a/b/c/d/e', { parents: true, mode: 'EPHEMERAL' }));
     expect(server.received).toEqual([
-      'create2 /a/b/c/d',
+      'create2 /a/b/c/d/e',
+      'exists /a/b/c/d',
       'exists /a/b/c',
+      // Above the first that is there, it asks for nothing.
       'exists /a/b',
-      'exists /a',
-      'create2 /a/b',
       'create2 /a/b/c',
       'create2 /a/b/c/d',
+      'create2 /a/b/c/d/e',
     ]);
-    expect(server.modeOf('/a/b')).toBe(CreateMode.PERSISTENT);
-    expect(server.dataOf('/a/b')).toBe('');
+    expect(server.modeOf('/a/b/c')).toBe(CreateMode.PERSISTENT);
+    expect(server.dataOf('/a/b/c')).toBe('');
   });
 
   it('makes containers when asked to', async () => {

@@ -54,6 +54,10 @@ export class VirtualClock implements Clock {
     return this.#now;
   }
 
+  wallTime(): number {
+    return this.#now;
+  }
+
   after(ms: number, run: () => void): Timer {
     const alarm = { at: this.#now + ms, run };
     this.#alarms.add(alarm);

@@ -41,6 +41,7 @@ export class FakeMachine {
   constructor() {
     const clock: Clock = {
       now: () => this.now,
+      wallTime: () => this.now,
       after: (ms, run) => {
         const timer: FakeTimer = { due: this.now + ms, run, cancel: () => void this.#timers.delete(timer) };
         this.#timers.add(timer);

@@ -18,7 +18,7 @@ import {
   errorCodeName,
   FRAME_BYTES_MAX_DEFAULT,
   FrameReader,
-  JuteReader,
+  type JuteReader,
   KeeperState,
   NO_SESSION,
   OpCode,
@@ -267,14 +267,14 @@ export class Session {
     }
   }
 
-  #onFrame(link: Link, frame: Buffer): void {
+  #onFrame(link: Link, frame: JuteReader): void {
     const phase = this.#phase;
     if (phase.kind === 'handshake') this.#onConnectResponse(link, phase.sentAt, frame);
     else if (phase.kind === 'connected') this.#onReply(phase, frame);
   }
 
-  #onConnectResponse(link: Link, sentAt: number, frame: Buffer): void {
-    const response = connectResponse.read(new JuteReader(frame));
+  #onConnectResponse(link: Link, sentAt: number, frame: JuteReader): void {
+    const response = connectResponse.read(frame);
     if (response.timeoutMs <= 0 || response.sessionId === NO_SESSION) return this.#end('expired');
     if (this.#isEnsembleSession && response.sessionId !== this.#sessionId) {
       throw new Error('the server answered for another session');
@@ -313,17 +313,17 @@ export class Session {
 
   // Receiving.
 
-  #nextFrame(link: Link): Buffer | undefined {
-    const length = link.frames.peek(4)?.readInt32BE(0);
+  #nextFrame(link: Link): JuteReader | undefined {
+    const length = link.frames.peekInt(0);
     if (length !== undefined && length > this.#frameBytesMax) this.#onOversizedReply(link, length);
-    return link.frames.next();
+    return link.frames.nextReader();
   }
 
   /** Tells the request that the reply is for, as far as that can be known. The connection can't be used any further. */
   #onOversizedReply(link: Link, length: number): void {
     if (this.#phase.kind !== 'connected') return;
     const next = this.#phase.inFlight[0];
-    const xid = link.frames.peek(8)?.readInt32BE(4);
+    const xid = link.frames.peekInt(4);
     if (next === undefined || (xid !== undefined && xid !== next.xid)) return;
     this.#phase.inFlight.shift();
     next.request.onFailure(
@@ -334,8 +334,8 @@ export class Session {
     );
   }
 
-  #onReply(phase: Connected, frame: Buffer): void {
-    const reader = new JuteReader(frame);
+  #onReply(phase: Connected, reader: JuteReader): void {
+    const responseBytes = reader.remaining;
     const { xid, zxid, err } = replyHeader.read(reader);
     switch (xid) {
       case SpecialXid.notification:
@@ -355,7 +355,7 @@ export class Session {
     if (err !== ErrorCode.SESSION_EXPIRED && err !== ErrorCode.SESSION_MOVED) this.#touched(phase, next.sentAt);
     if (next.request.trace !== undefined) {
       const errorCode = errorCodeName(err) ?? String(err);
-      Object.assign(next.request.trace, { zxid, responseBytes: frame.length, errorCode });
+      Object.assign(next.request.trace, { zxid, responseBytes, errorCode });
     }
     if (!next.request.settled) this.#answer(next.request, err, reader);
   }

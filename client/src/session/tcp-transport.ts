@@ -12,6 +12,7 @@ const TIMEOUT_MS_MAX = 0x7fff_ffff;
  */
 export const systemClock: Clock = {
   now: () => performance.now(),
+  wallTime: () => Date.now(),
   after: (ms, run) => startTimer(performance.now() + ms, run),
   // setImmediate runs behind all promises that are settled by then; nextTick and microtasks would not.
   soon: (run) => void setImmediate(run),

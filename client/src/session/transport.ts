@@ -11,6 +11,8 @@ export interface Timer {
 export interface Clock {
   /** Monotonic time, ms, with an arbitrary origin. It goes on while the process is frozen. */
   now(): number;
+  /** ms since 1970, as people and other machines count. It may jump: what has to be waited for is counted by `now`. */
+  wallTime(): number;
   /** Calls `run` once after `ms`, possibly later, never earlier. The timer keeps the process alive until it is cancelled. */
   after(ms: number, run: () => void): Timer;
   /** Calls `run` when the present event, and the promises that it settled, have been dealt with. */

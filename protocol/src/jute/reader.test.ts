@@ -112,6 +112,13 @@ describe('JuteReader', () => {
     expect([ints.readInt(), ints.peekInt(), ints.readInt()]).toEqual([7, 8, 8]);
   });
 
+  it('passes over bytes, and not over the end', () => {
+    const ints = reader('00000007 00000008');
+    ints.skip(4);
+    expect(ints.readInt()).toBe(8);
+    expect(() => ints.skip(1)).toThrow(MarshallingError);
+  });
+
   it('gives the rest of its input', () => {
     const input = reader('01 0203');
     input.readByte();

@@ -10,21 +10,27 @@ import { MarshallingError } from '../marshalling-error.ts';
 export class JuteReader {
   readonly #bytes: Buffer;
   readonly #view: DataView;
-  #offset = 0;
+  readonly #start: number;
+  readonly #end: number;
+  #at: number;
 
-  constructor(bytes: Uint8Array) {
+  /** @param part the part of the bytes that is read, and a view of all of them, which many readers may share */
+  constructor(bytes: Uint8Array, part?: { readonly start: number; readonly end: number; readonly view: DataView }) {
     this.#bytes = Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    this.#view = part?.view ?? new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    this.#start = part?.start ?? 0;
+    this.#end = part?.end ?? bytes.length;
+    this.#at = this.#start;
   }
 
   /** Bytes read so far. */
   get offset(): number {
-    return this.#offset;
+    return this.#at - this.#start;
   }
 
   /** Bytes left. */
   get remaining(): number {
-    return this.#bytes.length - this.#offset;
+    return this.#end - this.#at;
   }
 
   readByte(): number {
@@ -43,7 +49,7 @@ export class JuteReader {
   /** The next int, which stays unread. */
   peekInt(): number {
     const value = this.readInt();
-    this.#offset -= 4;
+    this.#at -= 4;
     return value;
   }
 
@@ -75,13 +81,13 @@ export class JuteReader {
   /** A string where null makes no sense, as in a path. */
   readRequiredString(field: string): string {
     const value = this.readString();
-    if (value === null) throw new MarshallingError(`${field} is null at byte ${this.#offset - 4}`);
+    if (value === null) throw new MarshallingError(`${field} is null at byte ${this.offset - 4}`);
     return value;
   }
 
   /** @param elementBytesMin the fewest bytes that one element takes: bounds the count before anything is allocated */
   readVector<T>(readElement: (reader: JuteReader) => T, elementBytesMin = 4): T[] | null {
-    const at = this.#offset;
+    const at = this.offset;
     const count = this.readInt();
     if (count === -1) return null;
     if (count < 0 || count * elementBytesMin > this.remaining) {
@@ -92,17 +98,22 @@ export class JuteReader {
     return elements;
   }
 
+  /** Passes over so many bytes. */
+  skip(count: number): void {
+    this.#advance(count, 'skipped part');
+  }
+
   /** What is left, which stays unread. */
   peekRemaining(): Buffer {
-    return this.#bytes.subarray(this.#offset);
+    return this.#bytes.subarray(this.#at, this.#end);
   }
 
   readRemaining(): Buffer {
-    return this.#bytes.subarray(this.#advance(this.remaining, 'rest'));
+    return this.#bytes.subarray(this.#advance(this.remaining, 'rest'), this.#end);
   }
 
   #readLength(what: string): number {
-    const at = this.#offset;
+    const at = this.offset;
     const length = this.readInt();
     if (length < -1 || length > this.remaining) {
       throw new MarshallingError(`a ${what} of ${length} bytes at byte ${at}, with ${this.remaining} left`);
@@ -111,13 +122,15 @@ export class JuteReader {
   }
 
   #advance(count: number, what: string): number {
-    const at = this.#offset;
-    if (count > this.#bytes.length - at) {
-      throw new MarshallingError(
-        `the input ends inside a ${what} at byte ${at}: ${count} wanted, ${this.#bytes.length - at} left`,
-      );
-    }
-    this.#offset = at + count;
+    const at = this.#at;
+    if (count > this.#end - at) this.#refuse(count, what);
+    this.#at = at + count;
     return at;
+  }
+
+  #refuse(count: number, what: string): never {
+    throw new MarshallingError(
+      `the input ends inside a ${what} at byte ${this.offset}: ${count} wanted, ${this.remaining} left`,
+    );
   }
 }

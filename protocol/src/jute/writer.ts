@@ -58,9 +58,20 @@ export class JuteWriter {
     if (value === null) return this.writeInt(-1);
     // Three bytes at the most for each UTF-16 unit.
     const at = this.#grow(4 + value.length * 3);
-    const written = this.#bytes.write(value, at + 4, 'utf8');
+    const written = this.#writeAscii(value, at + 4) ? value.length : this.#bytes.write(value, at + 4, 'utf8');
     this.#view.setInt32(at, written);
     this.#end = at + 4 + written;
+  }
+
+  /** Short texts are nearly all ASCII, and this takes less time than one call of the system's encoder. */
+  #writeAscii(text: string, at: number): boolean {
+    if (text.length > ASCII_LENGTH_MAX) return false;
+    for (let i = 0; i < text.length; i++) {
+      const unit = text.charCodeAt(i);
+      if (unit > 0x7f) return false;
+      this.#bytes[at + i] = unit;
+    }
+    return true;
   }
 
   writeVector<T>(elements: readonly T[] | null, writeElement: (writer: JuteWriter, element: T) => void): void {
@@ -126,5 +137,7 @@ export class JuteWriter {
     return kept;
   }
 }
+
+const ASCII_LENGTH_MAX = 64;
 
 const viewOf = (bytes: Buffer): DataView => new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);

@@ -1,3 +1,5 @@
+import { counterOf, epochOf, toHex } from 'zookeeper-protocol-ts';
+import { ALL_ADDRESSES } from '../config.ts';
 import type { MemberAddress } from '../ensemble.ts';
 import { DIGEST_VERSION } from '../tree/tree-digest.ts';
 import { shortNameOf } from './connection-statistics.ts';
@@ -7,10 +9,10 @@ import { monitorValues } from './monitor.ts';
 import type { ResponseSizes } from './server-statistics.ts';
 import {
   type ConnectionView,
-  type EnsembleView,
   environmentOf,
   foldersOf,
   interestOf,
+  type LearnerView,
   learnerCounts,
   NOT_SERVING,
   type ServerView,
@@ -124,15 +126,14 @@ const COMMANDS: readonly Command[] = [
     isAlwaysAnswered: true,
     run: (view) => fields(Object.fromEntries(monitorValues(view))),
   },
-  { names: ['observer_connection_stat_reset', 'orst'], run: () => NOTHING },
   {
-    names: ['observers', 'obsr'],
-    run: ({ ensemble }) =>
-      fields({
-        synced_observers: ensemble?.reign === undefined ? 0 : learnerCounts(ensemble.reign).syncedObservers,
-        observers: [],
-      }),
+    names: ['observer_connection_stat_reset', 'orst'],
+    run: (view) => {
+      for (const { connection } of observersOf(view)) connection?.statistics.reset();
+      return NOTHING;
+    },
   },
+  { names: ['observers', 'obsr'], run: (view) => fields(observers(view)) },
   { names: ['ruok'], run: () => NOTHING },
   { names: ['server_stats', 'srvr'], run: (view) => fields(serverStatistics(view)) },
   { names: ['set_trace_mask', 'stmk'], isAlwaysAnswered: true, run: setTraceMask },
@@ -155,7 +156,7 @@ const COMMANDS: readonly Command[] = [
     run: ({ config, machine }) =>
       fields(Object.fromEntries([...machine.environment(), ...config.systemProperties].sort(byName))),
   },
-  { names: ['voting_view'], run: ({ ensemble }) => fields({ current_config: votingView(ensemble) }) },
+  { names: ['voting_view'], run: (view) => fields({ current_config: votingView(view) }) },
   {
     names: ['watch_summary', 'wchs'],
     run: ({ watches }) => {
@@ -174,14 +175,7 @@ const COMMANDS: readonly Command[] = [
     names: ['watches_by_path', 'wchp'],
     run: ({ watches }) => fields({ path_to_session_ids: new Map(watches.byPath()) }),
   },
-  {
-    names: ['zabstate'],
-    run: ({ ensemble }) =>
-      fields({
-        voting: ensemble?.ensemble.isVoter(ensemble.self) ?? false,
-        zabstate: ensemble === undefined ? '' : 'broadcast',
-      }),
-  },
+  { names: ['zabstate'], isAlwaysAnswered: true, run: (view) => fields(zabState(view)) },
 ];
 
 const BY_NAME: ReadonlyMap<string, Command> = new Map(
@@ -279,20 +273,89 @@ function leader({ ensemble }: ServerView): Outcome {
   return fields({ is_leader: id === ensemble.self, leader_id: id, leader_ip: address });
 }
 
-function votingView(view: EnsembleView | undefined): JsonObject {
-  const voters = [...(view?.ensemble.members ?? [])].filter(({ type }) => type === 'participant');
+function votingView(view: ServerView): JsonObject {
+  const voters = [...(view.ensemble?.ensemble.members ?? [])].filter(({ type }) => type === 'participant');
   return Object.fromEntries(
     voters.map(({ id, quorumAddress, electionAddress, clientAddress }) => [
       String(id),
       {
-        serverAddresses: [textOf(quorumAddress)],
-        electionAddresses: [textOf(electionAddress)],
-        clientAddress: clientAddress === undefined ? '' : textOf(clientAddress),
-        learnerType: 'participant',
+        server_addresses: [textOf(quorumAddress)],
+        election_addresses: [textOf(electionAddress)],
+        // Of the others it knows what their lines say.
+        client_address:
+          id === view.ensemble?.self ? ownClientAddress(view) : clientAddress ? textOf(clientAddress) : '',
+        learner_type: 'participant',
       },
     ]),
   );
 }
+
+/** The observers of a server that leads. */
+const observersOf = ({ ensemble }: ServerView): LearnerView[] =>
+  [...(ensemble?.reign?.learners ?? [])].filter(({ isVoter }) => !isVoter);
+
+function observers(view: ServerView): JsonObject {
+  const { ensemble, wallTime, now } = view;
+  return {
+    synced_observers: ensemble === undefined ? 0 : learnerCounts(ensemble).syncedObservers,
+    observers: observersOf(view).flatMap(({ id, connection }) => {
+      if (connection === undefined) return [];
+      const { remote, queuedPackets, queuedBytes, statistics } = connection;
+      return {
+        remote_socket_address: `/${remote}`,
+        sid: id,
+        established: Math.floor(wallTime - now + statistics.establishedAt),
+        queued_packets: queuedPackets,
+        queued_packets_size: queuedBytes,
+        packets_received: statistics.packetsReceived,
+        packets_sent: statistics.packetsSent,
+        requests: statistics.requests,
+        last_zxid: statistics.lastZxid ?? -1,
+      };
+    }),
+  };
+}
+
+/** The original tells nothing but `voting` and an empty state of a server that is alone; ours tells all while it has no leader, too. */
+function zabState(view: ServerView): JsonObject {
+  const { ensemble: found, database } = view;
+  const member = found?.ensemble.member(found.self);
+  if (found === undefined || member === undefined) return { voting: false, zabstate: '' };
+  return {
+    myid: member.id,
+    is_leader: view.mode === 'leader',
+    quorum_address: addresses(member.quorumAddress),
+    election_address: addresses(member.electionAddress),
+    client_address: ownClientAddress(view),
+    voting: member.type === 'participant',
+    last_zxid: toHex(database.lastZxid),
+    zab_epoch: epochOf(database.lastZxid),
+    zab_counter: counterOf(database.lastZxid),
+    zabstate: found.zabState,
+  };
+}
+
+/** The original may have several of each kind. */
+function addresses(address: MemberAddress): JsonObject {
+  const text = textOf(address);
+  return {
+    empty: false,
+    all_addresses: [text],
+    all_reachable_addresses: [text],
+    one: text,
+    reachable_address: text,
+    wildcard_addresses: [`0.0.0.0:${address.port}`],
+    all_ports: [address.port],
+    all_host_strings: [address.host],
+    all_reachable_addresses_or_all: [text],
+    reachable_or_one: text,
+  };
+}
+
+const ownClientAddress = ({ config, clientPort }: ServerView): string => {
+  const host = config.clientPortAddress === ALL_ADDRESSES ? '0.0.0.0' : config.clientPortAddress;
+  return textOf({ host, port: clientPort });
+};
 
 const textOf = ({ host, port }: MemberAddress): string => `${host}:${port}`;
 

@@ -162,15 +162,14 @@ function configuration(view: ServerView): string {
     `maxSessionTimeout=${config.maxSessionTimeoutMs}`,
     `clientPortListenBacklog=${config.listenBacklog}`,
     `serverId=${serverIdOf(view)}`,
-    ...membership(view),
-  );
+  ).concat(membership(view));
 }
 
-/** What `conf` tells of an ensemble. */
-function membership({ config, ensemble: view }: ServerView): string[] {
+/** What `conf` tells of an ensemble: nothing ends its last line. */
+function membership({ config, ensemble: view }: ServerView): string {
   const member = view?.ensemble.member(view.self);
-  if (view === undefined || member === undefined) return [];
-  return [
+  if (view === undefined || member === undefined) return '';
+  return lines(
     `initLimit=${config.initLimit}`,
     `syncLimit=${config.syncLimit}`,
     'electionAlg=3',
@@ -178,8 +177,7 @@ function membership({ config, ensemble: view }: ServerView): string[] {
     `quorumPort=${member.quorumAddress.port}`,
     `peerType=${member.type === 'participant' ? 0 : 1}`,
     'membership: ',
-    view.ensemble.text,
-  ];
+  ).concat(view.ensemble.text);
 }
 
 function directories(view: ServerView): string {

@@ -63,16 +63,15 @@ function gaugesOf(view: ServerView): Readonly<Record<string, number | Decimal>> 
 function gaugesOfEnsemble({ ensemble, mode, now, servesSince, statistics }: ServerView): Record<string, number> {
   if (ensemble === undefined) return {};
   const ofAll = { quorum_size: ensemble.ensemble.voters.length };
-  // Observers that a follower serves by itself, and those that are served so: there are none.
-  if (mode === 'follower') return { ...ofAll, synced_observers: 0 };
+  if (mode === 'observer' && ensemble.leader !== undefined) return { ...ofAll, observer_master_id: ensemble.leader };
   if (mode !== 'leader' || ensemble.reign === undefined) return ofAll;
-  const { all, syncedFollowers, syncedObservers } = learnerCounts(ensemble.reign);
+  const { all, syncedFollowers, nonVotingFollowers, syncedObservers } = learnerCounts(ensemble);
   const { last, min, max } = statistics.proposalSizes;
   return {
     ...ofAll,
     learners: all,
     synced_followers: syncedFollowers,
-    synced_non_voting_followers: 0,
+    synced_non_voting_followers: nonVotingFollowers,
     synced_observers: syncedObservers,
     pending_syncs: ensemble.reign.pendingSyncs,
     leader_uptime: Math.floor(now - servesSince),

@@ -4,6 +4,7 @@ import type { Database } from '../database.ts';
 import type { Ensemble } from '../ensemble.ts';
 import type { Machine, Millis } from '../ports.ts';
 import type { ConnectionStatistics } from './connection-statistics.ts';
+import type { LearnerStatistics } from './learner-statistics.ts';
 import type { ServerMetrics } from './metrics.ts';
 import type { ServerStatistics } from './server-statistics.ts';
 import { FULL_VERSION } from './version.ts';
@@ -51,6 +52,8 @@ export interface EnsembleView {
   readonly self: ServerId;
   /** Whom this server follows, or is about to. */
   readonly leader: ServerId | undefined;
+  /** As in `zab/contract.ts`. */
+  readonly zabState: string;
   /** Of the server that leads. */
   readonly reign: ReignView | undefined;
 }
@@ -62,21 +65,39 @@ export interface ReignView {
 }
 
 export interface LearnerView {
+  readonly id: ServerId;
   readonly isVoter: boolean;
   /** As in `zab/learner-progress.ts`. */
   readonly phase: string;
+  /** Undefined when it has just gone. */
+  readonly connection: LearnerConnectionView | undefined;
+}
+
+export interface LearnerConnectionView {
+  /** `127.0.0.1:52000` */
+  readonly remote: string;
+  readonly queuedPackets: number;
+  readonly queuedBytes: number;
+  readonly statistics: LearnerStatistics;
 }
 
 /** Learners as the original counts them: those that get what is proposed are synced. */
-export function learnerCounts({ learners }: ReignView): {
+export function learnerCounts({ ensemble, reign }: EnsembleView): {
   readonly all: number;
   readonly syncedFollowers: number;
+  /** Of these, those that are not in this server's list: they follow, and don't count. */
+  readonly nonVotingFollowers: number;
   readonly syncedObservers: number;
 } {
-  const every = [...learners];
+  const every = [...(reign?.learners ?? [])];
   const synced = every.filter(({ phase }) => phase === 'syncing' || phase === 'synced' || phase === 'serving');
-  const syncedFollowers = synced.filter(({ isVoter }) => isVoter).length;
-  return { all: every.length, syncedFollowers, syncedObservers: synced.length - syncedFollowers };
+  const followers = synced.filter(({ isVoter }) => isVoter);
+  return {
+    all: every.length,
+    syncedFollowers: followers.length,
+    nonVotingFollowers: followers.filter(({ id }) => !ensemble.isVoter(id)).length,
+    syncedObservers: synced.length - followers.length,
+  };
 }
 
 /** What the original says of a server that serves: `leading - broadcast`. */

@@ -6,7 +6,7 @@ import {
   type EventType,
   FrameReader,
   type Id,
-  JuteReader,
+  type JuteReader,
   type JuteWriter,
   KeeperState,
   MarshallingError,
@@ -29,7 +29,7 @@ import type { ServerMetrics } from '../admin/metrics.ts';
 import type { ServerStatistics } from '../admin/server-statistics.ts';
 import type { ConnectionView } from '../admin/server-view.ts';
 import { assert } from '../invariant.ts';
-import type { Stream, StreamHandler } from '../ports.ts';
+import type { Millis, Stream, StreamHandler } from '../ports.ts';
 import type { ClientRequest, Origin } from '../request/request.ts';
 import type { ConnectionMemory, WriterBorrower } from './connection-memory.ts';
 
@@ -360,10 +360,11 @@ export class ClientConnection implements StreamHandler, Origin, ConnectionView, 
   #read(): void {
     try {
       if (this.#phase.kind === 'opening') this.#readOpening();
+      const now = this.#owner.now();
       while (this.#phase.kind === 'serving' && !this.#slow && !this.#held) {
-        const frame = this.#frames.next();
+        const frame = this.#frames.nextReader();
         if (frame === undefined) break;
-        this.#readRequest(frame, this.#phase.sessionId);
+        this.#readRequest(frame, this.#phase.sessionId, now);
       }
     } catch (error) {
       if (!(error instanceof MarshallingError)) throw error;
@@ -385,9 +386,9 @@ export class ClientConnection implements StreamHandler, Origin, ConnectionView, 
   #readOpening(): void {
     const word = fourLetterWordIn(this.#frames.peek(FOUR_LETTER_WORD_BYTES));
     if (word !== undefined) return this.#readWord(word);
-    const frame = this.#frames.next();
+    const frame = this.#frames.nextReader();
     if (frame === undefined) return;
-    const request = connectRequest.read(new JuteReader(frame));
+    const request = connectRequest.read(frame);
     this.#phase = { kind: 'joining', withReadOnly: request.readOnly !== undefined };
     this.#owner.onConnectRequest(this, request);
   }
@@ -401,24 +402,22 @@ export class ClientConnection implements StreamHandler, Origin, ConnectionView, 
     this.#owner.onFourLetterWord(this, traceMask === undefined ? { word } : { word, traceMask });
   }
 
-  #readRequest(frame: Buffer, sessionId: SessionId): void {
+  #readRequest(body: JuteReader, sessionId: SessionId, arrivedAt: Millis): void {
     const { connectionMemory } = this.#owner;
-    const body = new JuteReader(frame);
+    const bytes = body.remaining;
     const xid = toXid(body.readInt());
     const type = body.readInt();
     this.#asked++;
-    if (connectionMemory.isLarge(frame.length)) {
-      if (!connectionMemory.takeLargeRequest(frame.length)) {
+    if (connectionMemory.isLarge(bytes)) {
+      if (!connectionMemory.takeLargeRequest(bytes)) {
         this.#owner.metrics.counters.large_requests_rejected++;
-        this.close(
-          `a request of ${frame.length} bytes: too many large requests are being served (largeRequestMaxBytes)`,
-        );
+        this.close(`a request of ${bytes} bytes: too many large requests are being served (largeRequestMaxBytes)`);
         return;
       }
       this.#large ??= [];
-      this.#large.push({ number: this.#asked, bytes: frame.length });
+      this.#large.push({ number: this.#asked, bytes });
     }
-    this.#owner.onRequest({ origin: this, sessionId, xid, type, body, arrivedAt: this.#owner.now() });
+    this.#owner.onRequest({ origin: this, sessionId, xid, type, body, arrivedAt });
     // As in the original, one request of each connection is always taken.
     if (this.#owner.isOverloaded) this.#held = true;
   }

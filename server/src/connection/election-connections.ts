@@ -22,6 +22,8 @@ export interface ElectionConnectionsOptions {
   readonly network: Network;
   readonly runLog: RunLog;
   readonly onMessage: (from: ServerId, bytes: Uint8Array) => void;
+  /** The connection with this server has ended by itself, or can't be made. */
+  readonly onUnreachable: (server: ServerId) => void;
 }
 
 /**
@@ -93,6 +95,13 @@ export class ElectionConnections {
     this.#options.runLog.warn(`connection with ${remote} on the election port ended: unreadable: ${error.message}`);
   }
 
+  /** The other end has ended it, or the network. */
+  onLost(to: ServerId, stream: ElectionStream): void {
+    const isKept = this.#peers.get(to)?.stream === stream;
+    this.onClosed(to, stream);
+    if (isKept && !this.#isClosed) this.#options.onUnreachable(to);
+  }
+
   onClosed(to: ServerId, stream: ElectionStream): void {
     const peer = this.#peers.get(to);
     if (peer?.stream !== stream) return;
@@ -131,6 +140,7 @@ export class ElectionConnections {
       // It is dialled again when there is something to tell it.
       onFailure: () => {
         peer.isDialling = false;
+        if (peer.stream === undefined && !this.#isClosed) this.#options.onUnreachable(to);
       },
     });
   }
@@ -211,8 +221,9 @@ abstract class ElectionStream implements StreamHandler {
   }
 
   onClose(): void {
+    const wasClosed = this.#isClosed;
     this.#isClosed = true;
-    this.#forget();
+    if (!wasClosed && this.peer !== undefined) this.connections.onLost(this.peer, this);
   }
 
   /** Reads what has arrived. */

@@ -1,7 +1,9 @@
-import { JuteWriter, MarshallingError, type QuorumPacket, quorumPacket } from 'zookeeper-protocol-ts';
-import type { Stream, StreamHandler } from '../ports.ts';
+import { JuteWriter, MarshallingError, type Zxid } from 'zookeeper-protocol-ts';
+import { LearnerStatistics } from '../admin/learner-statistics.ts';
+import { assert, InvariantError } from '../invariant.ts';
+import type { Millis, Stream, StreamHandler } from '../ports.ts';
 import type { LinkId } from '../zab/contract.ts';
-import { type QuorumMessage, type Sender, toMessage, toPacket } from '../zab/messages.ts';
+import { type QuorumMessage, type Sender, toMessage, writeMessage } from '../zab/messages.ts';
 import { QuorumPacketReader } from './quorum-packets.ts';
 import { SnapshotStream } from './snapshot-stream.ts';
 
@@ -14,6 +16,10 @@ export interface QuorumStreamOwner {
   onLinkClosed(link: LinkId, reason: string): void;
   /** Something was written: {@link QuorumStream.flush} at the end of the turn. */
   onLinkWritten(stream: QuorumStream): void;
+  /** A part of the history has left for the other end: {@link QuorumStream.sendMore} in a turn of its own. */
+  onHistoryTaken(stream: QuorumStream): void;
+  /** All slices of {@link QuorumStream.sendHistory} were written. */
+  onHistorySent(link: LinkId): void;
 }
 
 /** Takes in a snapshot as it arrives. */
@@ -25,26 +31,33 @@ export interface SnapshotSink {
 
 /**
  * A stream between a leader and a learner (`LearnerHandler`, `Learner`): packets in both directions, and once, from the leader,
- * a snapshot between two of them. What is written in a turn leaves in one piece.
+ * a snapshot between two of them. What is written in a turn leaves in one piece; of what is long, the history, a slice when there is
+ * room for it.
  */
 export class QuorumStream implements StreamHandler {
   readonly link: LinkId;
+  readonly statistics: LearnerStatistics;
   readonly #owner: QuorumStreamOwner;
   readonly #stream: Stream;
   readonly #sender: Sender;
   readonly #packets: QuorumPacketReader;
-  readonly #writer = new JuteWriter(16 * 1024);
+  readonly #writer = new JuteWriter(64 * 1024);
   /** A snapshot is being received. */
   #snapshot: { readonly stream: SnapshotStream; readonly sink: SnapshotSink } | undefined;
-  /** A snapshot is being sent: packets wait behind it. */
-  #waiting: QuorumPacket[] | undefined;
-  /** The rest of the snapshot that is being sent. */
+  /** The rest of the history that is being sent. */
   #slices: Generator<Uint8Array, void, void> | undefined;
+  #isPaused = false;
+  /** Arrived, and not read because the stream is paused. */
+  #unread = EMPTY;
   #isClosed = false;
 
+  /** Messages that wait for the network, as far as it has told. */
+  #queuedPackets = 0;
+
   /** @param sender who is at the other end */
-  constructor(link: LinkId, owner: QuorumStreamOwner, stream: Stream, sender: Sender) {
+  constructor(link: LinkId, owner: QuorumStreamOwner, stream: Stream, sender: Sender, establishedAt: Millis = 0) {
     this.link = link;
+    this.statistics = new LearnerStatistics(establishedAt);
     this.#owner = owner;
     this.#stream = stream;
     this.#sender = sender;
@@ -59,32 +72,70 @@ export class QuorumStream implements StreamHandler {
     return this.#isClosed;
   }
 
+  get queuedPackets(): number {
+    return this.queuedBytes === 0 ? 0 : this.#queuedPackets;
+  }
+
+  get queuedBytes(): number {
+    return this.#writer.length + this.#stream.queuedBytes;
+  }
+
   send(message: QuorumMessage): void {
     if (this.#isClosed) return;
-    const packet = toPacket(message);
-    if (this.#waiting !== undefined) {
-      this.#waiting.push(packet);
-      return;
-    }
-    quorumPacket.write(this.#writer, packet);
+    this.#queuedPackets++;
+    this.statistics.onSent(zxidOf(message));
+    assert(this.#slices === undefined, 'ZAB-5: nothing is sent in the middle of the history');
+    writeMessage(this.#writer, message);
     this.#owner.onLinkWritten(this);
   }
 
-  /** Sends a snapshot, slice by slice as the other end takes them; what is sent afterwards comes behind it. */
-  sendSnapshot(slices: Generator<Uint8Array, void, void>): void {
+  /**
+   * Sends a snapshot or a part of the log, slice by slice as the other end takes them. Nothing else may be sent before
+   * {@link QuorumStreamOwner.onHistorySent}. Slices that end in an error end the stream.
+   */
+  sendHistory(slices: Generator<Uint8Array, void, void>): void {
+    this.flush();
     if (this.#isClosed) {
       slices.return();
       return;
     }
-    this.flush();
-    this.#waiting = [];
     this.#slices = slices;
-    this.#sendSlices();
+    this.sendMore();
+  }
+
+  /** The next slices of the history, as far as there is room for them. */
+  sendMore(): void {
+    while (this.#slices !== undefined && !this.#isClosed && this.#stream.queuedBytes < HISTORY_BYTES_QUEUED_MAX) {
+      const slice = this.#nextSlice(this.#slices);
+      if (slice !== undefined) {
+        this.#stream.write(slice);
+        continue;
+      }
+      if (this.#isClosed) return;
+      this.#slices = undefined;
+      this.#owner.onHistorySent(this.link);
+    }
   }
 
   /** A snapshot follows, behind the packet that was received last. */
   receiveSnapshot(sink: SnapshotSink): void {
     this.#snapshot = { stream: new SnapshotStream((bytes) => sink.write(bytes)), sink };
+  }
+
+  /** Reads nothing more until {@link resume}, not even what has arrived. */
+  pause(): void {
+    if (this.#isPaused || this.#isClosed) return;
+    this.#isPaused = true;
+    this.#stream.pause();
+  }
+
+  resume(): void {
+    if (!this.#isPaused || this.#isClosed) return;
+    this.#isPaused = false;
+    this.#stream.resume();
+    const unread = this.#unread;
+    this.#unread = EMPTY;
+    this.onBytes(unread);
   }
 
   flush(): void {
@@ -113,7 +164,10 @@ export class QuorumStream implements StreamHandler {
   }
 
   onDrain(): void {
-    this.#sendSlices();
+    this.#queuedPackets = 0;
+    if (this.#slices === undefined) return;
+    // Not at once: the system may take megabytes within one turn of this process, and nobody else would have theirs.
+    this.#owner.onHistoryTaken(this);
   }
 
   onClose(error: Error | undefined): void {
@@ -121,44 +175,48 @@ export class QuorumStream implements StreamHandler {
   }
 
   #read(bytes: Uint8Array): void {
-    let behind: Uint8Array | undefined = bytes;
-    while (behind !== undefined && !this.#isClosed) {
-      if (this.#snapshot === undefined) {
-        this.#packets.push(behind);
-        behind = this.#readPackets();
-      } else {
-        const { stream, sink } = this.#snapshot;
-        behind = stream.push(behind);
-        if (behind === undefined) return;
-        this.#snapshot = undefined;
-        sink.end();
-      }
+    let rest = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    while (!this.#isClosed && !this.#isPaused) {
+      const behind = this.#snapshot === undefined ? this.#readPackets(rest) : this.#readSnapshot(this.#snapshot, rest);
+      if (behind === undefined) return;
+      rest = behind;
     }
+    // One chunk: nothing arrives while the stream is paused.
+    if (this.#isPaused) this.#unread = Buffer.concat([this.#unread, rest]);
   }
 
-  /** @returns what has arrived of a snapshot */
-  #readPackets(): Uint8Array | undefined {
+  /** @returns what has arrived behind the snapshot, once that is whole */
+  #readSnapshot({ stream, sink }: { stream: SnapshotStream; sink: SnapshotSink }, bytes: Buffer): Buffer | undefined {
+    const behind = stream.push(bytes);
+    if (behind === undefined) return undefined;
+    this.#snapshot = undefined;
+    sink.end();
+    return behind;
+  }
+
+  /** @returns what has arrived behind the last packet, if that is not the beginning of another one that is read now */
+  #readPackets(bytes: Buffer): Buffer | undefined {
+    this.#packets.push(bytes);
     while (!this.#isClosed) {
       const packet = this.#packets.next();
       if (packet === undefined) return undefined;
-      this.#owner.onMessage(this.link, toMessage(packet, this.#sender));
-      if (this.#snapshot !== undefined) return this.#packets.takeRest();
+      const message = toMessage(packet, this.#sender);
+      this.statistics.onReceived({ isRequest: message.kind === 'request' });
+      this.#owner.onMessage(this.link, message);
+      if (this.#snapshot !== undefined || this.#isPaused) return this.#packets.takeRest();
     }
     return undefined;
   }
 
-  #sendSlices(): void {
-    while (this.#slices !== undefined && !this.#isClosed && this.#stream.queuedBytes < SNAPSHOT_BYTES_QUEUED_MAX) {
-      const slice = this.#slices.next();
-      if (slice.done !== true) {
-        this.#stream.write(slice.value);
-        continue;
-      }
-      this.#slices = undefined;
-      const waiting = this.#waiting ?? [];
-      this.#waiting = undefined;
-      for (const packet of waiting) quorumPacket.write(this.#writer, packet);
-      this.flush();
+  /** @returns undefined when there is none any more, or the stream is closed because there should be */
+  #nextSlice(slices: Generator<Uint8Array, void, void>): Uint8Array | undefined {
+    try {
+      const { done, value } = slices.next();
+      return done === true ? undefined : value;
+    } catch (error) {
+      if (!(error instanceof Error) || error instanceof InvariantError) throw error;
+      this.close(`the history can't be read: ${error.message}`);
+      return undefined;
     }
   }
 
@@ -168,12 +226,17 @@ export class QuorumStream implements StreamHandler {
     // The tree keeps what changes until then.
     this.#slices?.return();
     this.#slices = undefined;
-    this.#waiting = undefined;
+    this.#unread = EMPTY;
     this.#owner.onLinkClosed(this.link, reason);
   }
 }
 
-/** So much of a snapshot may wait for the network at a time. */
-const SNAPSHOT_BYTES_QUEUED_MAX = 1024 * 1024;
+/** What a message is about. */
+const zxidOf = (message: QuorumMessage): Zxid | undefined =>
+  'zxid' in message ? message.zxid : 'proposal' in message ? message.proposal.zxid : undefined;
+
+const EMPTY = Buffer.alloc(0);
+/** So much of the history may wait for the network at a time: the system has as much again of it, at least. */
+const HISTORY_BYTES_QUEUED_MAX = 128 * 1024;
 /** Who leaves more unread is cut off: the leader's memory is not its. */
 const QUEUED_BYTES_MAX = 256 * 1024 * 1024;

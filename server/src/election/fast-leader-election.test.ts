@@ -92,11 +92,52 @@ describe('a server that looks for a leader', () => {
   });
 
   it('takes a better vote that comes within these 200 ms', () => {
+    const { election, hear } = looking(5);
+    hear(2, says(voteFor(2)), 0);
+    hear(3, says(voteFor(2)), 0);
+    hear(4, says(voteFor(4)), 100);
+    expect(elected(election.onDeadline(200))).toBe(undefined);
+    hear(2, says(voteFor(4)), 210);
+    expect(election.nextDeadline()).toBe(410);
+    expect(elected(election.onDeadline(410))).toBe(4);
+  });
+
+  it('is done at once when all voters have voted in this round', () => {
+    const { hear } = looking(5);
+    for (const from of [2, 3, 4]) expect(elected(hear(from, says(voteFor(5))))).toBe(undefined);
+    expect(elected(hear(5, says(voteFor(5))))).toBe(5);
+  });
+
+  it('waits for nobody who can not be reached', () => {
+    const { election, hear } = looking();
+    expect(election.onUnreachable(toServerId(3), 0)).toEqual([]);
+    expect(elected(hear(2, says(voteFor(2))))).toBe(2);
+  });
+
+  it('is done as soon as it turns out that the last one can not be reached', () => {
     const { election, hear } = looking();
     hear(2, says(voteFor(2)), 0);
-    hear(3, says(voteFor(3)), 100);
-    expect(elected(election.onDeadline(200))).toBe(undefined);
-    expect(elected(election.onDeadline(300))).toBe(3);
+    expect(elected(election.onUnreachable(toServerId(3), 50))).toBe(2);
+    expect(election.onUnreachable(toServerId(3), 60)).toEqual([]);
+  });
+
+  it('remembers from one election to the next who can not be reached, until it is heard of', () => {
+    const { election, hear } = looking();
+    election.onUnreachable(toServerId(3), 0);
+    election.onUnreachable(toServerId(2), 0);
+    expect(elected(hear(2, says(voteFor(2))))).toBe(2);
+    election.start({ zxid: toZxid(0n), peerEpoch: toEpoch(0) }, 1000);
+    election.onHeard(toServerId(3));
+    expect(elected(hear(2, says(voteFor(2), { round: 2 }), 1000))).toBe(undefined);
+    expect(election.nextDeadline()).toBe(1200);
+  });
+
+  it('does not take a vote of an earlier round for one of this', () => {
+    const { election, hear } = looking();
+    hear(3, says(voteFor(3)));
+    election.start({ zxid: toZxid(0n), peerEpoch: toEpoch(0) }, 0);
+    hear(3, says(voteFor(3)));
+    expect(elected(hear(2, says(voteFor(2), { round: 2 })))).toBe(undefined);
   });
 
   it('joins a later round with its own proposal or a better one, and forgets the votes of the one before', () => {
@@ -138,8 +179,7 @@ describe('a server that looks for a leader', () => {
   });
 
   it('elects itself when it is a quorum alone', () => {
-    const { election } = looking(1);
-    expect(elected(election.onDeadline(200))).toBe(1);
+    expect(elected(looking(1).started)).toBe(1);
   });
 });
 

@@ -16,7 +16,7 @@ export interface ElectionOptions {
 }
 
 export interface ElectionTiming {
-  /** With a quorum for a vote, a better one is waited for so long (`finalizeWait`). Default: 200 ms. */
+  /** With a quorum for a vote, a better one is waited for so long (`finalizeWait`), if it can still come. Default: 200 ms. */
   readonly finalWaitMs: Millis;
   /** Nothing heard for so long: tell everybody again (`fastleader.minNotificationInterval`). Doubles each time. Default: 200 ms. */
   readonly repeatMs: Millis;
@@ -35,8 +35,9 @@ interface Received extends Vote {
 
 /**
  * The election of a leader (`FastLeaderElection.lookForLeader`): each server tells all voters whom it proposes, takes over what
- * is better than its own proposal, and is done when a quorum proposes the same. A server that comes to an ensemble with a leader
- * is told by the others whom they follow, and joins them.
+ * is better than its own proposal, and is done when a quorum proposes the same. Then it waits for a better vote, but only while
+ * there is somebody who may have one: the original always waits, which is most of what it needs to replace a leader that crashed.
+ * A server that comes to an ensemble with a leader is told by the others whom they follow, and joins them.
  *
  * What must always hold: the logical clock (`round`) never goes back, votes of different rounds are never counted together; and
  * nobody joins a leader that has not said itself that it leads. Safety does not rest on this: ZAB's epochs see to that.
@@ -55,6 +56,8 @@ export class FastLeaderElection {
   readonly #received = new Map<ServerId, Received>();
   /** The latest votes of those who have decided, of whatever round. */
   readonly #decided = new Map<ServerId, Received>();
+  /** Who can't be reached, and has not been heard of since that turned out. Outlives elections. */
+  readonly #unreachable = new Set<ServerId>();
   #repeatMs: Millis;
   #repeatAt: Millis = Number.POSITIVE_INFINITY;
   /** A quorum proposes the same, and this is how long a better vote may still come. */
@@ -95,7 +98,7 @@ export class FastLeaderElection {
     this.#repeatMs = this.#timing.repeatMs;
     this.#repeatAt = now + this.#repeatMs;
     this.#finalAt = Number.POSITIVE_INFINITY;
-    return [...this.#propose(this.#initial), ...this.#decideIfAlone(now)];
+    return [...this.#propose(this.#initial), ...this.#decide(now)];
   }
 
   stop(): void {
@@ -109,6 +112,17 @@ export class FastLeaderElection {
     this.#repeatMs = Math.min(this.#repeatMs * 2, this.#timing.repeatMsMax);
     this.#repeatAt = now + this.#repeatMs;
     return this.#tellAll();
+  }
+
+  /** A connection to this server has ended, or can't be made: no vote is waited for that it may have. */
+  onUnreachable(server: ServerId, now: Millis): ElectionOutput[] {
+    this.#unreachable.add(server);
+    return this.#isLooking ? this.#decide(now) : [];
+  }
+
+  /** This server is there, whatever it says. */
+  onHeard(server: ServerId): void {
+    this.#unreachable.delete(server);
   }
 
   onNotification(from: ServerId, notification: Notification, now: Millis): ElectionOutput[] {
@@ -156,10 +170,23 @@ export class FastLeaderElection {
       outputs.push(...this.#propose(notification));
     }
     this.#received.set(from, notification);
+    return [...outputs, ...this.#decide(now)];
+  }
+
+  /** Over when a quorum proposes the same: at once if nobody is left who may know better, or else in a while. */
+  #decide(now: Millis): ElectionOutput[] {
     const isAgreed = this.#ensemble.hasQuorum((voter) => this.#proposes(voter));
-    if (!isAgreed) this.#finalAt = Number.POSITIVE_INFINITY;
-    else if (this.#finalAt === Number.POSITIVE_INFINITY) this.#finalAt = now + this.#timing.finalWaitMs;
-    return outputs;
+    if (isAgreed && !this.#ensemble.voters.some((voter) => this.#mayKnowBetter(voter))) {
+      return this.#elect(this.#proposal);
+    }
+    this.#finalAt = isAgreed ? Math.min(this.#finalAt, now + this.#timing.finalWaitMs) : Number.POSITIVE_INFINITY;
+    return [];
+  }
+
+  /** Whether it has not voted in this round, and can be reached as far as anybody knows. */
+  #mayKnowBetter(voter: ServerId): boolean {
+    if (voter === this.#self || this.#unreachable.has(voter)) return false;
+    return this.#received.get(voter)?.round !== this.#round;
   }
 
   /** Somebody has a leader. This server joins when a quorum says so, and that leader too. */
@@ -188,13 +215,6 @@ export class FastLeaderElection {
     if (voter === this.#self) return true;
     const vote = this.#received.get(voter);
     return vote?.round === this.#round && isSameVote(vote, this.#proposal);
-  }
-
-  /** An ensemble in which this server is a quorum by itself hears from nobody. */
-  #decideIfAlone(now: Millis): ElectionOutput[] {
-    const isAgreed = this.#ensemble.isVoter(this.#self) && this.#ensemble.hasQuorum((voter) => voter === this.#self);
-    if (isAgreed) this.#finalAt = now + this.#timing.finalWaitMs;
-    return [];
   }
 
   #better(a: Vote, b: Vote): Vote {

@@ -14,12 +14,14 @@ const WITHOUT_FILE: ServerConfigOptions = { dataDir: 'zookeeper-data', clientPor
 
 /** Serves until the process is asked to end, or the server fails. @returns the exit code */
 export async function startForeground(file: string | undefined): Promise<number> {
-  const runLog = new TextRunLog({ output: process.stderr });
   const zooCfg = file === undefined ? undefined : await readZooCfg(file);
+  const config = zooCfg?.config;
+  const myid = config?.ensemble === undefined ? undefined : config.serverId;
+  const runLog = new TextRunLog({ myid, output: process.stderr });
   for (const warning of zooCfg?.warnings ?? []) runLog.warn(warning);
   let server: ZooKeeperServer;
   try {
-    server = await ZooKeeperServer.start({ ...(zooCfg?.config ?? WITHOUT_FILE), runLog });
+    server = await ZooKeeperServer.start({ ...(config ?? WITHOUT_FILE), runLog });
   } catch (error) {
     console.error(placed(error, zooCfg));
     return exitCodeOf(error);

@@ -2,7 +2,7 @@ import type { RunLog } from '../ports.ts';
 
 export interface TextRunLogOptions {
   /** The server's number in its ensemble; a server alone has none. */
-  readonly myid?: number;
+  readonly myid?: number | undefined;
   /** Takes a whole line with its end: `process.stderr`, for example. */
   readonly output: { write(line: string): unknown };
   /** The time of a line. Default: the present. */

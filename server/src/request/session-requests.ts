@@ -36,17 +36,23 @@ export class SessionRequests<R> {
    * The request at the head of its session's line has its outcome and was answered.
    * @returns what waited only for it, in order: to be executed and answered now
    */
-  complete(session: SessionId, request: R): R[] {
+  complete(session: SessionId, request: R): readonly R[] {
     const line = this.#lines.get(session);
     assert(line?.[0]?.request === request, 'REQ-1: answers are in the order of the requests');
     line.shift();
+    this.outstanding--;
+    if (line.length === 0) this.#lines.delete(session);
+    if (line[0]?.waits !== false) return NONE;
     const ready: R[] = [];
     for (let next = line[0]; next !== undefined && !next.waits; next = line[0]) {
       ready.push(next.request);
       line.shift();
     }
-    this.outstanding -= 1 + ready.length;
+    this.outstanding -= ready.length;
     if (line.length === 0) this.#lines.delete(session);
     return ready;
   }
 }
+
+/** Mostly nothing is. */
+const NONE: readonly never[] = [];

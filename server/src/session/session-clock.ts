@@ -15,6 +15,8 @@ export interface SessionClock {
   setClosing(id: SessionId): void;
   /** Forgets a session: its closeSession was applied. */
   remove(id: SessionId): void;
+  /** The server did nothing for so long: nobody was silent meanwhile. */
+  onHeldUp(ms: Millis): void;
   /** The sessions whose time is up; each is told once. */
   expired(now: Millis): SessionId[];
   /** When {@link expired} should be asked next; Infinity if nothing can expire. */

@@ -115,6 +115,17 @@ describe('the tracker', () => {
     ]);
   });
 
+  it('whose server was held up for more than a tick gives all that time to everybody, before any deadline too', () => {
+    const sessions = tracker();
+    sessions.add(A, 4_000, 0);
+    sessions.onHeldUp(TICK);
+    expect(sessions.deadlines()).toEqual([[6_000, [A]]]);
+    sessions.onHeldUp(TICK + 1);
+    expect(sessions.deadlines()).toEqual([[10_000, [A]]]);
+    expect(sessions.expired(9_999)).toEqual([]);
+    expect(sessions.expired(10_000)).toEqual([A]);
+  });
+
   it('that is a tick late or less expires as ever', () => {
     const sessions = tracker();
     sessions.add(A, 4_000, 0);

@@ -10,8 +10,8 @@ import type { SessionClock } from './session-clock.ts';
  * Sessions stand in buckets of one tick, so that a touch is mostly a comparison and expiry looks at whole buckets: idle
  * sessions cost nothing between their pings. A session expires at the first whole tick past its timeout, never before.
  *
- * What must hold: a session is in exactly one bucket until it is closing, and in none from then on (SES-3); a tracker that
- * was itself held up doesn't take sessions for silent whose pings it couldn't read (SES-4).
+ * What must hold: a session is in exactly one bucket until it is closing, and in none from then on (SES-3); time for which the
+ * server was itself held up is nobody's silence: it could neither read pings nor ask learners for theirs (SES-4).
  */
 export class SessionTracker implements SessionClock {
   readonly #tickMs: Millis;
@@ -80,6 +80,11 @@ export class SessionTracker implements SessionClock {
   remove(id: SessionId): void {
     this.setClosing(id);
     this.#sessions.delete(id);
+  }
+
+  /** The server did nothing for so long. All deadlines move by that, if it is more than a tick. */
+  onHeldUp(ms: Millis): void {
+    if (ms > this.#tickMs) this.#postpone(ms);
   }
 
   /**

@@ -48,6 +48,10 @@ export class TouchedSessions implements SessionClock {
     this.#touched.delete(id);
   }
 
+  onHeldUp(): void {
+    // The leader has its own clock.
+  }
+
   expired(): SessionId[] {
     return [];
   }

@@ -24,6 +24,13 @@ describe('the epoch files', () => {
     expect(disk.list()).toEqual(['acceptedEpoch', 'currentEpoch']);
   });
 
+  it('have nothing of a file that a crash left unfinished (ZOOKEEPER-4269)', async () => {
+    const files = [['acceptedEpoch.tmp', Buffer.from('1234')]] as const;
+    const disk = new MemoryDisk({ soon: (run) => queueMicrotask(run), files });
+    await save(disk, 'acceptedEpoch', 7);
+    expect(readEpochs(disk, makeZxid(toEpoch(3), 7))).toMatchObject({ accepted: 7 });
+  });
+
   it('may be behind the history, whose server died before it had begun that epoch', async () => {
     const disk = emptyDisk();
     await save(disk, 'acceptedEpoch', 6);

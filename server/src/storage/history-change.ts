@@ -1,4 +1,4 @@
-import { JuteWriter, toHex, type Zxid } from 'zookeeper-protocol-ts';
+import { JuteWriter, toHex, toZxid, type Zxid } from 'zookeeper-protocol-ts';
 import type { Disk, DiskFile, Done } from '../ports.ts';
 import { ADLER32_EMPTY, adler32 } from './adler32.ts';
 import { logsFrom, logsInOrder } from './log-replay.ts';
@@ -15,6 +15,7 @@ import {
 import { inOrder, onFile, type Step } from './steps.ts';
 import { StorageError } from './storage-error.ts';
 import { SYNCED_MARK_NAME } from './synced-mark.ts';
+import { logName } from './txn-log-format.ts';
 import { readTxnLog } from './txn-log-reader.ts';
 
 /**
@@ -30,7 +31,18 @@ export interface Folders {
   readonly snapshotDisk: Disk;
 }
 
-/** Drops all transactions behind `after`. @param done called when that is durable */
+/**
+ * Whether the files go back so far. Before a snapshot that came from a leader there is nothing: cut behind an earlier transaction,
+ * nothing would be left of the history.
+ */
+export function goesBackTo({ logDisk, snapshotDisk }: Folders, zxid: Zxid): boolean {
+  const oldest = snapshotsIn(snapshotDisk.list()).at(-1);
+  if (oldest !== undefined && oldest.zxid <= zxid) return true;
+  const [first] = logsInOrder(logDisk.list());
+  return first === logName(FIRST_ZXID);
+}
+
+/** Drops all transactions behind `after`, to which the files {@link goesBackTo go back}. @param done called when that is durable */
 export function truncateHistory({ logDisk, snapshotDisk }: Folders, after: Zxid, done: Done): void {
   const logs = logsInOrder(logDisk.list());
   const [first, ...later] = logsFrom(logs, after);
@@ -54,6 +66,8 @@ export function truncateHistory({ logDisk, snapshotDisk }: Folders, after: Zxid,
   steps.push((next) => logDisk.syncDirectory(next));
   inOrder(steps, done);
 }
+
+const FIRST_ZXID = toZxid(1n);
 
 function cutLog(disk: Disk, name: string, after: Zxid, done: Done): void {
   let end: number;
@@ -97,18 +111,24 @@ export class ReceivedSnapshot {
   readonly #folders: Folders;
   readonly #zxid: Zxid;
   readonly #file: DiskFile;
+  readonly #onWritten: () => void;
   #checksum = ADLER32_EMPTY;
   #position = 0;
-  /** Arrived and not written yet. */
+  /** Arrived and not on its way to the file yet. */
   #queue: Uint8Array[] = [];
+  #queuedBytes = 0;
   #isWriting = false;
   #failure: Error | undefined;
   /** Set when all has arrived. */
   #done: Done | undefined;
 
-  /** @throws when the file can't be opened */
-  constructor(folders: Folders, zxid: Zxid) {
+  /**
+   * @param onWritten {@link queuedBytes} has become less
+   * @throws when the file can't be opened
+   */
+  constructor(folders: Folders, zxid: Zxid, onWritten: () => void = () => undefined) {
     this.#folders = folders;
+    this.#onWritten = onWritten;
     this.#zxid = zxid;
     this.#file = folders.snapshotDisk.open(unfinishedSnapshotName(zxid));
     const writer = new JuteWriter(64);
@@ -125,10 +145,16 @@ export class ReceivedSnapshot {
     });
   }
 
+  /** Bytes that have arrived and wait for the file. Whoever writes bounds them by looking here. */
+  get queuedBytes(): number {
+    return this.#queuedBytes;
+  }
+
   /** The next part of its contents. */
   write(bytes: Uint8Array): void {
     // Of the stream's own memory, which may be a chunk shared by others.
     this.#queue.push(Buffer.from(bytes));
+    this.#queuedBytes += bytes.length;
     this.#writeNext();
   }
 
@@ -152,6 +178,7 @@ export class ReceivedSnapshot {
     if (this.#failure !== undefined) return this.#finish();
     const next = this.#queue.length > 1 ? Buffer.concat(this.#queue) : this.#queue[0];
     this.#queue = [];
+    this.#queuedBytes = 0;
     if (next === undefined) {
       if (this.#done !== undefined) this.#seal(this.#done);
       return;
@@ -168,6 +195,7 @@ export class ReceivedSnapshot {
       if (error !== null) this.#failure = error;
       if (this.#failure === undefined) then();
       else this.#finish();
+      this.#onWritten();
     });
   }
 
@@ -184,7 +212,12 @@ export class ReceivedSnapshot {
     writer.writeString(SECTION_END);
     this.#writeBytes(writer.take(), () => {
       this.#done = undefined;
-      this.#publish(done);
+      try {
+        this.#publish(done);
+      } catch (error) {
+        // The folder can't be read: nothing of it has been changed.
+        done(error instanceof Error ? error : new Error(String(error)));
+      }
     });
   }
 

@@ -17,7 +17,7 @@ import { inOrder, onFile, type Step } from './steps.ts';
 import { StorageError } from './storage-error.ts';
 import { readSyncedMark, SYNCED_MARK_NAME, type Synced } from './synced-mark.ts';
 import { zxidOfLogName } from './txn-log-format.ts';
-import { readTxnLog, type TxnLogEntry } from './txn-log-reader.ts';
+import { readTxnLog, type TxnLogEnd, type TxnLogEntry } from './txn-log-reader.ts';
 
 /** What the logs are replayed into. */
 export interface Replay {
@@ -42,6 +42,14 @@ export interface TornTail {
   readonly problem: string;
 }
 
+/** A part of a log of which nobody knows whether it is on the disk, though it can be read. */
+export interface UnprovenTail {
+  readonly file: string;
+  /** Bytes from here on, up to the end of the last transaction. */
+  readonly from: number;
+  readonly to: number;
+}
+
 export interface Replayed {
   /** The last transaction of the history, in the logs or before them; 0 if there is none. */
   readonly lastZxid: Zxid;
@@ -52,6 +60,8 @@ export interface Replayed {
   readonly tornTails: readonly TornTail[];
   /** Logs without a single transaction, as a crash right after a roll leaves them. */
   readonly emptyFiles: readonly string[];
+  /** Of the last log that holds transactions. */
+  readonly unprovenTail: UnprovenTail | undefined;
 }
 
 /**
@@ -71,18 +81,20 @@ export function replayLogs(disk: Disk, start: ReplayStart, database: Replay): Re
   const files: string[] = [];
   const tornTails: TornTail[] = [];
   const emptyFiles: string[] = [];
+  let unprovenTail: UnprovenTail | undefined;
   for (const name of start.kind === 'snapshot' ? logsFrom(names, start.zxid) : names) {
     const before = history.entries;
-    const tornTail = replayFile(disk, name, mark, history);
+    const { end, proven } = replayFile(disk, name, mark, history);
     if (history.entries === before) {
       emptyFiles.push(name);
     } else {
       files.push(name);
-      if (tornTail !== undefined) tornTails.push(tornTail);
+      if (end.kind === 'torn') tornTails.push({ file: name, offset: end.offset, problem: end.problem });
+      unprovenTail = { file: name, from: proven, to: end.offset };
     }
   }
   if (mark !== undefined && history.last < mark.zxid) throw lost(mark, history.last, disk.name);
-  return { lastZxid: history.last, transactions: history.transactions, files, tornTails, emptyFiles };
+  return { lastZxid: history.last, transactions: history.transactions, files, tornTails, emptyFiles, unprovenTail };
 }
 
 /** The logs among some files, oldest first. */
@@ -103,30 +115,64 @@ export function logsFrom(logs: readonly string[], zxid: Zxid): string[] {
 
 /**
  * Repairs what a replay found: torn ends are cut off, empty logs removed, and what was read is made durable, because after a
- * crash of the process alone it may only be in the operating system's memory. Nothing may be appended, and nothing that was
- * read may be shown to anyone, before `done`, which is never called within the call.
+ * crash of the process alone it may only be in the operating system's memory. There a sync alone is not enough: after one that
+ * has failed the system takes what it has for written, and the next one says that all is well. So the end is written again.
+ * Nothing may be appended, and nothing that was read may be shown to anyone, before `done`, which is never called within the call.
  */
-export function repairLogs(disk: Disk, { files, tornTails, emptyFiles }: Replayed, done: Done): void {
+export function repairLogs(disk: Disk, { files, tornTails, emptyFiles, unprovenTail }: Replayed, done: Done): void {
   const steps: Step[] = [(next) => disk.syncDirectory(next)];
   for (const { file, offset } of tornTails)
     steps.push(onFile(disk, file, (opened, next) => opened.truncate(offset, next)));
   // Files before the last one were synced before the next one was begun.
   const changed = new Set([...tornTails.map((tail) => tail.file), ...files.slice(-1)]);
+  if (unprovenTail !== undefined)
+    steps.push(onFile(disk, unprovenTail.file, (opened, next) => writeAgain(opened, unprovenTail, next)));
   for (const file of changed) steps.push(onFile(disk, file, (opened, next) => opened.sync(next)));
   for (const file of emptyFiles) steps.push((next) => disk.remove(file, next));
   if (emptyFiles.length > 0) steps.push((next) => disk.syncDirectory(next));
   inOrder(steps, done);
 }
 
-function replayFile(disk: Disk, name: string, mark: Synced | undefined, history: History): TornTail | undefined {
+/** Puts the bytes where they are already. */
+function writeAgain(file: DiskFile, { from, to }: UnprovenTail, done: Done): void {
+  const go = (at: number): void => {
+    if (at >= to) return done(null);
+    let bytes: Uint8Array;
+    try {
+      bytes = file.readAt(at, Math.min(to - at, REWRITE_BYTES));
+    } catch (error) {
+      return done(error instanceof Error ? error : new Error(String(error)));
+    }
+    file.write(at, bytes, (error) => (error === null ? go(at + bytes.length) : done(error)));
+  };
+  go(from);
+}
+
+/** At a time. */
+const REWRITE_BYTES = 1024 * 1024;
+
+/** @returns how its entries ended, and where those end that the mark says are durable */
+function replayFile(
+  disk: Disk,
+  name: string,
+  mark: Synced | undefined,
+  history: History,
+): { readonly end: TxnLogEnd; readonly proven: number } {
   const file = disk.open(name);
   try {
-    const entries = readTxnLog(file, name, { synced: mark?.log === zxidOfLogName(name) ? mark?.zxid : undefined });
+    const synced = mark?.log === zxidOfLogName(name) ? mark?.zxid : undefined;
+    const entries = readTxnLog(file, name, { synced });
     const earlier = new EarlierEntries(file, name);
+    let isProven = false;
+    let unprovenFrom: number | undefined;
     for (;;) {
       const next = entries.next();
-      if (next.done !== true) history.replay(next.value, name, earlier);
-      else return next.value.kind === 'torn' ? { file: name, ...next.value } : undefined;
+      if (next.done === true) return { end: next.value, proven: unprovenFrom ?? (isProven ? next.value.offset : 0) };
+      const { zxid, offset } = next.value;
+      if (synced !== undefined && zxid <= synced) isProven = true;
+      // Without a first transaction that is, the header may not be either.
+      else unprovenFrom ??= isProven ? offset : 0;
+      history.replay(next.value, name, earlier);
     }
   } finally {
     file.close();

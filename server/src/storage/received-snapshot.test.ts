@@ -6,6 +6,22 @@ import { snapshotContents } from './snapshot-contents.ts';
 import { readSnapshot } from './snapshot-reader.ts';
 
 describe('a snapshot that the leader sends', () => {
+  it('tells how much of it waits for the disk, and when that has become less', () => {
+    const { disk, complete, completeAll } = steppedDisk();
+    const waiting: number[] = [];
+    const folders = { logDisk: disk, snapshotDisk: disk };
+    const received = new ReceivedSnapshot(folders, toZxid(0x123n), () => waiting.push(received.queuedBytes));
+    for (const bytes of [100, 200]) received.write(new Uint8Array(bytes));
+    expect(received.queuedBytes).toBe(300);
+    // The file is emptied: all of it is on its way.
+    complete();
+    expect(received.queuedBytes).toBe(0);
+    received.write(new Uint8Array(400));
+    expect(received.queuedBytes).toBe(400);
+    completeAll();
+    expect(waiting).toEqual([0, 0]);
+  });
+
   it.each(['before', 'after'])(
     'becomes a snapshot of this folder, its parts having come %s the file was emptied',
     (when) => {
@@ -26,4 +42,17 @@ describe('a snapshot that the leader sends', () => {
       expect(contentsOf(found)).toEqual(contentsOf(database));
     },
   );
+
+  it('is refused by a folder that can not be read when it has arrived', () => {
+    const { disk, completeAll } = steppedDisk();
+    const received = new ReceivedSnapshot({ logDisk: disk, snapshotDisk: disk }, toZxid(0x123n));
+    const problem = new Error('EIO: list');
+    disk.list = () => {
+      throw problem;
+    };
+    const outcomes: (Error | null)[] = [];
+    received.install((error) => outcomes.push(error));
+    completeAll();
+    expect(outcomes).toEqual([problem]);
+  });
 });

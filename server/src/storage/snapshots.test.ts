@@ -52,6 +52,34 @@ describe('what is obsolete', () => {
   });
 });
 
+describe('a purge', () => {
+  const files = (): [string, Uint8Array][] => [
+    ...(['snapshot.0', 'snapshot.10', 'snapshot.20', 'snapshot.30', 'snapshot.40'].map((name) => [name, WHOLE]) as [
+      string,
+      Uint8Array,
+    ][]),
+    ...(['log.1', 'log.11', 'log.21', 'log.31', 'log.41'].map((name) => [name, WHOLE]) as [string, Uint8Array][]),
+  ];
+
+  test.each([
+    ['nobody reads them', undefined, ['log.11', 'log.21', 'log.31', 'log.41']],
+    ['a learner is being sent the oldest', 0x5n, ['log.1', 'log.11', 'log.21', 'log.31', 'log.41']],
+    ['a learner is being sent the newest', 0x45n, ['log.11', 'log.21', 'log.31', 'log.41']],
+  ])('removes logs that no snapshot needs, as long as %s', (_, neededFrom, left) => {
+    const { disk, completeAll } = steppedDisk({ files: files() });
+    const snapshots = new Snapshots({
+      ...{ logDisk: disk, snapshotDisk: disk, compressor: { kind: 'none' }, withDigest: true, withLastZxid: true },
+      retained: 3,
+      recoveredFrom: toZxid(0x40n),
+      runLog: { info: () => undefined, warn: (line) => expect.fail(line), error: (line) => expect.fail(line) },
+      neededFrom: () => (neededFrom === undefined ? undefined : toZxid(neededFrom)),
+    });
+    snapshots.purge();
+    completeAll();
+    expect(disk.list().filter((name) => name.startsWith('log.'))).toEqual(left);
+  });
+});
+
 describe('SnapshotSchedule', () => {
   const dueAfter = (schedule: SnapshotSchedule, bytes: number): number => {
     let transactions = 1;

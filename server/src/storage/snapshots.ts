@@ -14,6 +14,8 @@ export interface SnapshotsOptions {
   readonly withLastZxid: boolean;
   /** How many a purge keeps. */
   readonly retained: number;
+  /** Who reads the logs needs them from here on; undefined: nobody. Default: nobody ever does. */
+  readonly neededFrom?: () => Zxid | undefined;
   /** The one that the server recovered from; undefined if there was none. */
   readonly recoveredFrom: Zxid | undefined;
   readonly runLog: RunLog;
@@ -69,9 +71,11 @@ export class Snapshots {
 
   /** Removes the snapshots beyond those that are kept, and the logs that only they need, unless it is being done. */
   purge(): void {
-    const good = this.#good;
+    let good = this.#good;
     if (this.#purging || good === undefined) return;
-    const { logDisk, snapshotDisk, retained, runLog } = this.#options;
+    const { logDisk, snapshotDisk, retained, neededFrom, runLog } = this.#options;
+    const needed = neededFrom?.();
+    if (needed !== undefined && needed < good) good = needed;
     const options = { logDisk, snapshotDisk, snapshots: retained, good };
     const failed = (error: Error): void => runLog.warn(`old snapshots and logs could not be removed: ${error.message}`);
     let obsolete: ReturnType<typeof obsoleteFiles>;

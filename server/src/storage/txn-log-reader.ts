@@ -43,7 +43,7 @@ export interface ReadTxnLogOptions {
 }
 
 /** What stands at a place in the file: an entry, the zeros of padding, or something else. */
-type Found =
+export type Found =
   | { readonly kind: 'entry'; readonly entry: TxnLogEntry; readonly endOffset: number }
   | { readonly kind: 'padding' }
   | { readonly kind: 'broken'; readonly problem: string };
@@ -112,7 +112,8 @@ function problemOfHeader(bytes: FileWindow, name: string): string | undefined {
   });
 }
 
-function findAt(bytes: FileWindow, offset: number): Found {
+/** Reads what stands at `offset`, and no further. The entry's bytes are a view of the window's chunk. */
+export function findAt(bytes: FileWindow, offset: number): Found {
   const head = bytes.at(offset, ENTRY_HEAD_BYTES);
   if (isZero(head)) return { kind: 'padding' };
   if (head.length < ENTRY_HEAD_BYTES) return broken('the file ends inside a checksum');
@@ -174,8 +175,8 @@ function nextEntry(bytes: FileWindow, from: number, last: Zxid | undefined): Txn
   }
 }
 
-/** Bytes of a file by their offset, read in chunks that are never overwritten. */
-class FileWindow {
+/** Bytes of a file by their offset, as it was when the window was made, read in chunks that are never overwritten. */
+export class FileWindow {
   readonly size: number;
   readonly #file: ReadableFile;
   #chunk: Uint8Array = new Uint8Array();

@@ -54,17 +54,28 @@ export class DataSlabs {
       sizeClass.next = this.#slabs.length * SLAB_UNITS;
       sizeClass.end = sizeClass.next + SLAB_UNITS;
       assert(sizeClass.end <= PLACES_MAX, 'DATA-2: a place is a 32-bit number: 32 GiB of small values are the most');
-      this.#slabs.push(new Uint8Array(SLAB_UNITS * UNIT_BYTES));
+      this.#slabs.push(new Uint8Array(sizeClass.isNew ? FIRST_SLAB_BYTES : SLAB_BYTES));
+      sizeClass.isNew = false;
     }
     const place = sizeClass.next;
     sizeClass.next += sizeClass.cellUnits;
+    this.#growFor(place, sizeClass.cellUnits);
     return place;
+  }
+
+  /** The first slab of a size begins small, for most trees are. Views of what it held before stay right: nothing in it changes. */
+  #growFor(place: number, cellUnits: number): void {
+    const slab = this.#slabOf(place);
+    if (offsetOf(place) + cellUnits * UNIT_BYTES <= slab.length) return;
+    const grown = new Uint8Array(Math.min(slab.length * 4, SLAB_BYTES));
+    grown.set(slab);
+    this.#slabs[Math.floor(place / SLAB_UNITS)] = grown;
   }
 
   #sizeClass(index: number): SizeClass {
     let sizeClass = this.#classes[index];
     if (sizeClass === undefined) {
-      sizeClass = { cellUnits: CELL_UNITS[index] ?? 0, free: [], next: 0, end: 0 };
+      sizeClass = { cellUnits: CELL_UNITS[index] ?? 0, free: [], next: 0, end: 0, isNew: true };
       this.#classes[index] = sizeClass;
     }
     return sizeClass;
@@ -85,13 +96,18 @@ interface SizeClass {
   /** The next place that was never used, and the end of its slab. In units. */
   next: number;
   end: number;
+  /** It has no slab yet. */
+  isNew: boolean;
 }
 
 /** Cells begin at multiples of this. */
 const UNIT_BYTES = 16;
 /** Places fit a signed 32-bit column. */
 const PLACES_MAX = 0x7fff_ffff;
-const SLAB_UNITS = (1024 * 1024) / UNIT_BYTES;
+const SLAB_BYTES = 1024 * 1024;
+const SLAB_UNITS = SLAB_BYTES / UNIT_BYTES;
+/** A multiple of no cell's size, but larger than each of them. */
+const FIRST_SLAB_BYTES = 16 * 1024;
 
 /** The largest value that shares a slab. */
 export const CELL_BYTES_MAX = 4096;

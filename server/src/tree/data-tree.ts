@@ -96,6 +96,11 @@ export class DataTree {
     return this.#acls.get(this.#columns.aclIdOf(node));
   }
 
+  /** The ACL of its parent; the root's is its own. */
+  parentAclOf(node: Znode): readonly Acl[] {
+    return this.aclOf(this.#columns.parentOf(node));
+  }
+
   /** Names, not paths, in no particular order. */
   children(node: Znode): string[] {
     const names: string[] = [];
@@ -181,22 +186,23 @@ export class DataTree {
   /**
    * Creates a znode; its data is copied. If it exists already, only its ACL becomes the given one, as a replay needs it. The
    * parent's cversion and pzxid are raised in both cases.
-   * @returns false if it exists already, or if its parent doesn't exist
+   * @returns undefined if it exists already, or if its parent doesn't exist
    */
-  create({ path, data, acl, owner, parentCversion, zxid, time }: NewZnode): boolean {
+  create({ path, data, acl, owner, parentCversion, zxid, time }: NewZnode): Znode | undefined {
     const parent = this.#findParent(path);
-    if (parent === undefined) return false;
+    if (parent === undefined) return undefined;
     this.#raiseCversion(parent, parentCversion);
     this.#raisePzxid(parent, zxid);
     const existing = this.#slots.get(path);
     if (existing !== undefined) {
       this.#beforeChange(existing);
       this.#replaceAcl(existing, acl);
-      return false;
+      return undefined;
     }
     const stat = { ...NO_STAT, czxid: zxid, mzxid: zxid, pzxid: zxid, ctime: time, mtime: time, owner };
-    this.#columns.link(this.#add(path, { data, aclId: this.#acls.acquire(acl), stat }), parent);
-    return true;
+    const node = this.#add(path, { data, aclId: this.#acls.acquire(acl), stat });
+    this.#columns.link(node, parent);
+    return node;
   }
 
   /**
@@ -218,9 +224,7 @@ export class DataTree {
    * Replaces the data, which is copied.
    * @param version the version afterwards
    */
-  setData(path: string, data: Uint8Array | null, version: number, zxid: Zxid, time: number): Znode | undefined {
-    const node = this.#slots.get(path);
-    if (node === undefined) return undefined;
+  setData(node: Znode, data: Uint8Array | null, version: number, zxid: Zxid, time: number): void {
     this.#beforeChange(node);
     const columns = this.#columns;
     this.#approximateBytes -= columns.int(node, StatField.dataLength);
@@ -229,7 +233,6 @@ export class DataTree {
     columns.setInt(node, StatField.version, version);
     columns.setLong(node, StatField.mzxid, zxid);
     columns.setTime(node, StatField.mtime, time);
-    return node;
   }
 
   /** Replaces the data, which is copied, and nothing else: the usage of a quota, which no transaction counts. */
@@ -240,13 +243,10 @@ export class DataTree {
   }
 
   /** @param version the aversion afterwards */
-  setAcl(path: string, acl: readonly Acl[] | null, version: number): Znode | undefined {
-    const node = this.#slots.get(path);
-    if (node === undefined) return undefined;
+  setAcl(node: Znode, acl: readonly Acl[] | null, version: number): void {
     this.#beforeChange(node);
     this.#replaceAcl(node, acl);
     this.#columns.setInt(node, StatField.aversion, version);
-    return node;
   }
 
   /** Paths of the znodes that a session owns, oldest first. */
@@ -445,7 +445,9 @@ export class DataTree {
 
   /** Shows the members of the ensemble in `/zookeeper/config`. No transaction, and not part of the digest: each server does it. */
   setConfig(text: Uint8Array, time: number): void {
-    this.setData('/zookeeper/config', text, -1, ZERO_ZXID, time);
+    const node = this.#slots.get('/zookeeper/config');
+    assert(node !== undefined, 'TREE-1: a reserved znode is missing');
+    this.setData(node, text, -1, ZERO_ZXID, time);
   }
 
   #addReserved(): void {

@@ -3,6 +3,7 @@ import { OPEN_ACL, toZxid } from 'zookeeper-protocol-ts';
 import { DataTree } from './data-tree.ts';
 import { dueForRemoval } from './expiring-znodes.ts';
 import { CONTAINER_OWNER, ttlOwner } from './owner.ts';
+import type { Znode } from './znode.ts';
 
 const CREATED = 1_000_000;
 
@@ -35,7 +36,7 @@ describe('a TTL znode', () => {
     const tree = treeWith(['/t', ttlOwner(500)]);
     expect(dueForRemoval(tree, { now: CREATED + 500 })).toEqual([]);
     expect(dueForRemoval(tree, { now: CREATED + 501 })).toEqual(['/t']);
-    tree.setData('/t', null, 1, toZxid(2n), CREATED + 400);
+    tree.setData(tree.find('/t') as Znode, null, 1, toZxid(2n), CREATED + 400);
     expect(dueForRemoval(tree, { now: CREATED + 900 })).toEqual([]);
     expect(dueForRemoval(tree, { now: CREATED + 901 })).toEqual(['/t']);
   });

@@ -6,8 +6,8 @@ import { DataSlabs } from './data-slabs.ts';
 /**
  * Znodes in columns. A znode is a slot number; what it is made of stands at that index in a few arrays, so that a million
  * znodes are a handful of objects for the garbage collector instead of many millions. The arrays come in pages of
- * {@link PAGE_SLOTS} slots: a tree grows by a page, and nothing that it has already is ever copied, which with a million znodes
- * would hold everything up.
+ * {@link PAGE_SLOTS} slots: a tree grows by a page, and nothing that it has already is copied, which with a million znodes would
+ * hold everything up. Only the first page begins small, and doubles: most trees are.
  *
  * Stat fields stand in one byte slab, 68 bytes a slot, in the order and the byte order of a Stat on the wire. Two fields
  * differ from what clients see: `cversion` is the stored one, which counts creates only, and `ephemeralOwner` is the raw
@@ -48,26 +48,55 @@ export type StatField = (typeof StatField)[keyof typeof StatField];
 const PAGE_BITS = 16;
 const PAGE_SLOTS = 1 << PAGE_BITS;
 const PLACE_MASK = PAGE_SLOTS - 1;
+/** Of the first page, at first. */
+const FIRST_SLOTS = 256;
 
 /** The columns of so many slots. */
 class Page {
+  readonly slots: number;
   /** Undefined in a free slot. */
-  readonly paths: (string | undefined)[] = [];
+  readonly paths: (string | undefined)[];
   /** 68 bytes a slot. */
-  readonly statBytes = new Uint8Array(PAGE_SLOTS * STAT_BYTES);
+  readonly statBytes: Uint8Array;
   /** The same memory. */
-  readonly stats = new DataView(this.statBytes.buffer);
+  readonly stats: DataView;
   /** Where the data is; {@link NO_DATA} for null. Its length is in the Stat. */
-  readonly dataPlaces = new Int32Array(PAGE_SLOTS);
+  readonly dataPlaces: Int32Array;
   /** What each znode has in the sum of `TreeDigest`, which keeps this column; 0 in a free slot. */
-  readonly digests = new Uint32Array(PAGE_SLOTS);
+  readonly digests: Uint32Array;
   /** 1 where that is out of date; 0 in a free slot. */
-  readonly stale = new Uint8Array(PAGE_SLOTS);
-  readonly aclIds = new Int32Array(PAGE_SLOTS);
-  readonly parents = new Int32Array(PAGE_SLOTS);
-  readonly firstChildren = new Int32Array(PAGE_SLOTS);
-  readonly nextSiblings = new Int32Array(PAGE_SLOTS);
-  readonly previousSiblings = new Int32Array(PAGE_SLOTS);
+  readonly stale: Uint8Array;
+  readonly aclIds: Int32Array;
+  readonly parents: Int32Array;
+  readonly firstChildren: Int32Array;
+  readonly nextSiblings: Int32Array;
+  readonly previousSiblings: Int32Array;
+
+  /** @param smaller takes over what that has: it is not to be used any more */
+  constructor(slots: number, smaller?: Page) {
+    this.slots = slots;
+    this.paths = smaller?.paths ?? [];
+    this.statBytes = new Uint8Array(slots * STAT_BYTES);
+    this.stats = new DataView(this.statBytes.buffer);
+    this.dataPlaces = new Int32Array(slots);
+    this.digests = new Uint32Array(slots);
+    this.stale = new Uint8Array(slots);
+    this.aclIds = new Int32Array(slots);
+    this.parents = new Int32Array(slots);
+    this.firstChildren = new Int32Array(slots);
+    this.nextSiblings = new Int32Array(slots);
+    this.previousSiblings = new Int32Array(slots);
+    if (smaller === undefined) return;
+    this.statBytes.set(smaller.statBytes);
+    this.dataPlaces.set(smaller.dataPlaces);
+    this.digests.set(smaller.digests);
+    this.stale.set(smaller.stale);
+    this.aclIds.set(smaller.aclIds);
+    this.parents.set(smaller.parents);
+    this.firstChildren.set(smaller.firstChildren);
+    this.nextSiblings.set(smaller.nextSiblings);
+    this.previousSiblings.set(smaller.previousSiblings);
+  }
 }
 
 /** The place of data that is null: no value is there. */
@@ -241,7 +270,11 @@ export class ZnodeColumns {
   }
 
   #newSlot(): Znode {
-    if ((this.#slotCount & PLACE_MASK) === 0) this.#pages.push(new Page());
+    const place = this.#slotCount & PLACE_MASK;
+    const last = this.#pages.at(-1);
+    if (last === undefined) this.#pages.push(new Page(FIRST_SLOTS));
+    else if (place === 0) this.#pages.push(new Page(PAGE_SLOTS));
+    else if (place === last.slots) this.#pages[this.#pages.length - 1] = new Page(last.slots * 2, last);
     return this.#slotCount++ as Znode;
   }
 

@@ -20,7 +20,7 @@ const broadcastAt = (last: bigint, voters = 1) => {
   const lastZxid = toZxid(last);
   return new Broadcast({
     ensemble: ensembleOf(voters),
-    history: new History(lastZxid, { keepsRecent: false }),
+    history: new History(lastZxid, { recentMax: 0 }),
     lastZxid,
   });
 };

@@ -26,15 +26,30 @@ export type Input =
   /** Also if it was never opened. Nothing follows on that link. */
   | { readonly kind: 'linkClosed'; readonly link: LinkId }
   | { readonly kind: 'message'; readonly link: LinkId; readonly message: QuorumMessage }
-  /** A part of the snapshot has arrived: the leader is alive. */
+  /** A part of a snapshot has arrived, or of the history has left: the other end is alive. */
   | { readonly kind: 'heard'; readonly link: LinkId }
+  /** All of the snapshot has arrived: what it takes from here on is this server's own doing. */
+  | { readonly kind: 'snapshotReceived'; readonly link: LinkId }
   | { readonly kind: 'epochSaved'; readonly which: EpochKind; readonly epoch: Epoch }
   /** The log was cut, durably, and the database has all that is left of it: the history ends here now. */
   | { readonly kind: 'truncated'; readonly zxid: Zxid }
   /** Log and database were replaced by a snapshot, durably. */
   | { readonly kind: 'snapshotInstalled'; readonly zxid: Zxid }
   /** It did not arrive whole: log and database are what they were. */
-  | { readonly kind: 'snapshotLost' };
+  | { readonly kind: 'snapshotLost' }
+  /** Undefined: the log doesn't go back so far, or has too much to be sent. */
+  | { readonly kind: 'logSearched'; readonly link: LinkId; readonly place: LogPlace | undefined }
+  /** The snapshot, or the part of the log, is on its way to the learner, and nothing of it has to be kept any more. */
+  | { readonly kind: 'historySent'; readonly link: LinkId };
+
+/** Between two transactions of the log that follow each other. */
+export interface LogPlace {
+  readonly last: Zxid;
+  readonly next: Zxid;
+}
+
+/** How far a server has come towards serving, in the original's words (`QuorumPeer.ZabState`). */
+export type ZabState = 'election' | 'discovery' | 'synchronization' | 'broadcast';
 
 /** Each is a file: the last epoch that was promised to a leader, and the last one whose beginning is in this history. */
 export type EpochKind = 'accepted' | 'current';
@@ -48,12 +63,28 @@ export type Output =
   | { readonly kind: 'syncCompleted'; readonly id: number }
   /** Answered by `epochSaved` when it is durable. */
   | { readonly kind: 'saveEpoch'; readonly which: EpochKind; readonly epoch: Epoch }
-  /** Drop what is behind this zxid from the log, and recover the database from the rest. Answered by `truncated`. */
+  /**
+   * Drop what is behind this zxid from the log, and recover the database from the rest. Answered by `truncated`: nothing is read
+   * from the leader until then.
+   */
   | { readonly kind: 'truncate'; readonly after: Zxid }
-  /** A snapshot comes next on this link: it replaces log and database. Answered by `snapshotInstalled`, or `snapshotLost`. */
+  /**
+   * A snapshot comes next on this link: it replaces log and database. Answered by `snapshotReceived` and `snapshotInstalled`, or by
+   * `snapshotLost`: nothing else is read from the leader until then.
+   */
   | { readonly kind: 'receiveSnapshot'; readonly link: LinkId; readonly zxid: Zxid }
-  /** Send the database as it is now. */
+  /** Send the database as it is now. Answered by `historySent`. */
   | { readonly kind: 'sendSnapshot'; readonly link: LinkId }
+  /**
+   * Find the last transaction of the log that is not behind `zxid`, if what follows it up to `upTo` may be sent to a learner. Answered by
+   * `logSearched`.
+   */
+  | { readonly kind: 'searchLog'; readonly link: LinkId; readonly zxid: Zxid; readonly upTo: Zxid }
+  /**
+   * Send what the log has behind `after` up to `upTo`, each proposal with its commit. Answered by `historySent`; the link is closed
+   * if the log doesn't have it.
+   */
+  | { readonly kind: 'sendLog'; readonly link: LinkId; readonly after: Zxid; readonly upTo: Zxid }
   /** Reach the leader's quorum port. Answered by `linkOpened`, or `linkClosed`. */
   | { readonly kind: 'dial'; readonly leader: ServerId; readonly link: LinkId }
   | { readonly kind: 'send'; readonly link: LinkId; readonly message: QuorumMessage }

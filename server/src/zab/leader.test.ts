@@ -9,8 +9,8 @@ import type { QuorumMessage } from './messages.ts';
 import { ensembleOf, kindsOf, link, proposal, saidOn, server, TIMING, zxid } from './zab.fixture.ts';
 
 /** Server 1 of three voters and an observer, with the history up to 1/5, elected at time 0. Learner N is on link N. */
-function leaderWith({ accepted = 1, current = 1 } = {}) {
-  const history = new History(zxid(1, 5), { keepsRecent: true });
+function leaderWith({ accepted = 1, current = 1, recentMax = 500 } = {}) {
+  const history = new History(zxid(1, 5), { recentMax });
   const ensemble = ensembleOf(3, 1);
   const leader = new Leader({
     self: server(1),
@@ -40,16 +40,16 @@ function leaderWith({ accepted = 1, current = 1 } = {}) {
 type Started = ReturnType<typeof leaderWith>;
 
 /** Server 2 has come, and knows epoch 2. */
-function accepting(): Started {
-  const started = leaderWith();
+function accepting(options?: Parameters<typeof leaderWith>[0]): Started {
+  const started = leaderWith(options);
   started.introduce(2);
   started.leader.onEpochSaved('accepted');
   return started;
 }
 
 /** Server 2 was sent NEWLEADER. */
-function synchronizing(): Started {
-  const started = accepting();
+function synchronizing(options?: Parameters<typeof leaderWith>[0]): Started {
+  const started = accepting(options);
   started.accept(2);
   started.leader.onEpochSaved('current');
   return started;
@@ -84,11 +84,15 @@ describe('a leader in discovery', () => {
     expect(introduce(2)).toEqual([{ kind: 'saveEpoch', which: 'accepted', epoch: 2 }]);
   });
 
-  it('refuses a voter that is no member, and a learner that does not introduce itself, or twice', () => {
+  it('does not count a follower that is not in its list', () => {
     const { hear, introduce } = leaderWith();
-    expect(
-      kindsOf(hear(9, { kind: 'learnerInfo', learner: server(9), isVoter: true, acceptedEpoch: toEpoch(0) })),
-    ).toEqual(['close']);
+    const follower = { kind: 'learnerInfo', learner: server(9), isVoter: true, acceptedEpoch: toEpoch(7) } as const;
+    expect(hear(9, follower)).toEqual([]);
+    expect(introduce(2)).toEqual([{ kind: 'saveEpoch', which: 'accepted', epoch: 2 }]);
+  });
+
+  it('refuses a learner that does not introduce itself, or twice', () => {
+    const { hear, introduce } = leaderWith();
     expect(kindsOf(hear(3, { kind: 'ack', zxid: zxid(1, 1) }))).toEqual(['close']);
     introduce(2);
     expect(kindsOf(introduce(2))).toEqual(['close']);
@@ -165,7 +169,14 @@ describe('a leader in synchronization', () => {
     started.introduce(3);
     expect(saidOn(started.accept(3, zxid(1, 9), 0), 3)[0]).toEqual({ kind: 'trunc', zxid: zxid(1, 5) });
     started.introduce(4);
-    expect(kindsOf(started.accept(4, zxid(0, 0), 0))).toEqual(['send', 'sendSnapshot', 'send']);
+    expect(started.accept(4, zxid(0, 0), 0)).toEqual([
+      { kind: 'searchLog', link: 4, zxid: zxid(0, 0), upTo: zxid(1, 5) },
+    ]);
+    expect(started.leader.onLogSearched(link(4), undefined, 0)).toEqual([
+      { kind: 'send', link: 4, message: { kind: 'snap', zxid: zxid(1, 5) } },
+      { kind: 'sendSnapshot', link: 4 },
+    ]);
+    expect(saidOn(started.leader.onHistorySent(link(4), 0), 4).map(({ kind }) => kind)).toEqual(['newLeader']);
   });
 
   it('sends proposals with their commits to a learner that lacks them', () => {
@@ -206,7 +217,189 @@ describe('a leader in synchronization', () => {
   });
 });
 
+/** With proposals up to 2/`count` committed, of which the last 3 to 6 are at hand. */
+function withHistory(count: number): Started {
+  const started = synchronizing({ recentMax: 3 });
+  started.hear(2, { kind: 'ack', zxid: zxid(2, 0) });
+  for (let counter = 1; counter <= count; counter++) commit(started, counter);
+  return started;
+}
+
+function commit({ leader, history, hear }: Started, counter: number): Output[] {
+  return [
+    ...leader.propose(proposal(2, counter)),
+    ...hear(2, { kind: 'ack', zxid: zxid(2, counter) }),
+    ...synced({ leader, history }, counter),
+  ];
+}
+
+function synced({ leader, history }: Pick<Started, 'leader' | 'history'>, counter: number): Output[] {
+  history.onSynced(zxid(2, counter));
+  return leader.onSynced(zxid(2, counter));
+}
+
+const kindsOn = (outputs: readonly Output[], to: number) => saidOn(outputs, to).map(({ kind }) => kind);
+
+describe('a leader with a learner that is far behind', () => {
+  it('sends the log from where the history of the learner ends, then what is at hand, and from then on what is proposed', () => {
+    const started = withHistory(20);
+    started.introduce(3);
+    expect(started.accept(3, zxid(2, 1), 2)).toEqual([
+      { kind: 'searchLog', link: 3, zxid: zxid(2, 1), upTo: zxid(2, 20) },
+    ]);
+    expect(started.leader.onLogSearched(link(3), { last: zxid(2, 1), next: zxid(2, 2) }, 0)).toEqual([
+      { kind: 'send', link: 3, message: { kind: 'diff', zxid: zxid(2, 20) } },
+      { kind: 'sendLog', link: 3, after: zxid(2, 1), upTo: zxid(2, 20) },
+    ]);
+    // What is committed meanwhile is not told before the log is through: in order, each once.
+    expect(saidOn([...commit(started, 21), ...commit(started, 22)], 3)).toEqual([]);
+    started.leader.propose(proposal(2, 23));
+    expect(saidOn(started.leader.onHistorySent(link(3), 0), 3)).toEqual([
+      ...[21, 22].flatMap((counter) => [
+        { kind: 'proposal', proposal: proposal(2, counter) },
+        { kind: 'commit', zxid: zxid(2, counter) },
+      ]),
+      { kind: 'proposal', proposal: proposal(2, 23) },
+      { kind: 'newLeader', epoch: 2, configuration: started.ensemble.text },
+    ]);
+    expect(saidOn(started.leader.propose(proposal(2, 24)), 3)).toEqual([
+      { kind: 'proposal', proposal: proposal(2, 24) },
+    ]);
+  });
+
+  it('goes on with the log as long as more was delivered meanwhile than is at hand (ZOOKEEPER-2418)', () => {
+    const started = withHistory(20);
+    started.introduce(3);
+    started.accept(3, zxid(2, 1), 2);
+    started.leader.onLogSearched(link(3), { last: zxid(2, 1), next: zxid(2, 2) }, 0);
+    for (let counter = 21; counter <= 40; counter++) commit(started, counter);
+    expect(started.leader.onHistorySent(link(3), 0)).toEqual([
+      { kind: 'sendLog', link: 3, after: zxid(2, 20), upTo: zxid(2, 40) },
+    ]);
+    expect(kindsOn(started.leader.onHistorySent(link(3), 0), 3)).toEqual(['newLeader']);
+  });
+
+  it('reads of the log only what is durable there, and has the rest at hand', () => {
+    const started = withHistory(20);
+    started.introduce(3);
+    started.accept(3, zxid(2, 20), 2);
+    started.hear(3, { kind: 'ack', zxid: zxid(2, 0) });
+    for (let counter = 21; counter <= 40; counter++) {
+      started.leader.propose(proposal(2, counter));
+      for (const from of [2, 3]) started.hear(from, { kind: 'ack', zxid: zxid(2, counter) });
+    }
+    expect(started.history.lastDelivered).toBe(zxid(2, 40));
+    started.introduce(4);
+    expect(started.accept(4, zxid(2, 1), 2)).toEqual([
+      { kind: 'searchLog', link: 4, zxid: zxid(2, 1), upTo: zxid(2, 20) },
+    ]);
+    started.leader.onLogSearched(link(4), { last: zxid(2, 1), next: zxid(2, 2) }, 0);
+    const said = saidOn(started.leader.onHistorySent(link(4), 0), 4);
+    expect(said[0]).toEqual({ kind: 'proposal', proposal: proposal(2, 21) });
+    expect(said).toHaveLength(2 * 20 + 1);
+  });
+
+  it.each([
+    ['is not in the log', zxid(1, 7), { last: zxid(1, 6), next: zxid(1, 8) }, { kind: 'trunc', zxid: zxid(1, 6) }],
+    ['begins an epoch', zxid(2, 0), { last: zxid(1, 6), next: zxid(2, 1) }, { kind: 'diff', zxid: zxid(2, 20) }],
+    [
+      'nobody has of an epoch that is over',
+      zxid(1, 7),
+      { last: zxid(1, 6), next: zxid(2, 1) },
+      { kind: 'snap', zxid: zxid(2, 20) },
+    ],
+  ])('does what the original does with a last transaction that %s', (_, last, place, expected) => {
+    const started = withHistory(20);
+    started.introduce(3);
+    started.accept(3, last, 1);
+    const outputs = started.leader.onLogSearched(link(3), place, 0);
+    expect(saidOn(outputs, 3)).toEqual([expected]);
+    expect(outputs[1]).toEqual(
+      expected.kind === 'snap'
+        ? { kind: 'sendSnapshot', link: 3 }
+        : { kind: 'sendLog', link: 3, after: zxid(1, 6), upTo: zxid(2, 20) },
+    );
+  });
+
+  it('sends what was delivered during a snapshot behind it, from the log if it is no more at hand', () => {
+    const started = withHistory(20);
+    started.introduce(3);
+    started.accept(3, zxid(0, 0), 0);
+    started.leader.onLogSearched(link(3), undefined, 0);
+    for (let counter = 21; counter <= 40; counter++) commit(started, counter);
+    expect(started.leader.onHistorySent(link(3), 0)).toEqual([
+      { kind: 'sendLog', link: 3, after: zxid(2, 20), upTo: zxid(2, 40) },
+    ]);
+  });
+
+  it('does not count what it acknowledges before NEWLEADER', () => {
+    const started = withHistory(20);
+    started.introduce(3);
+    started.leader.propose(proposal(2, 21));
+    synced(started, 21);
+    for (const step of [
+      () => started.accept(3, zxid(2, 1), 2),
+      () => started.leader.onLogSearched(link(3), { last: zxid(2, 1), next: zxid(2, 2) }, 0),
+      () => started.leader.onHistorySent(link(3), 0),
+    ]) {
+      expect(started.hear(3, { kind: 'ack', zxid: zxid(2, 21) })).toEqual([]);
+      step();
+    }
+    expect(started.hear(3, { kind: 'ack', zxid: zxid(2, 21) })).toEqual([]);
+    expect(started.history.lastDelivered).toBe(zxid(2, 20));
+    started.hear(3, { kind: 'ack', zxid: zxid(2, 0) });
+    started.hear(3, { kind: 'ack', zxid: zxid(2, 21) });
+    expect(started.history.lastDelivered).toBe(zxid(2, 21));
+  });
+
+  it('tells an observer nothing before it has caught up, and all it delivers from then on', () => {
+    const started = withHistory(20);
+    started.introduce(4);
+    started.accept(4, zxid(2, 1), 2);
+    started.leader.onLogSearched(link(4), { last: zxid(2, 1), next: zxid(2, 2) }, 0);
+    expect(saidOn(commit(started, 21), 4)).toEqual([]);
+    expect(kindsOn(started.leader.onHistorySent(link(4), 0), 4)).toEqual(['proposal', 'commit', 'newLeader']);
+    expect(kindsOn(commit(started, 22), 4)).toEqual(['inform']);
+  });
+
+  it('waits for it as long as it takes what it is sent, and not for one that does not', () => {
+    const started = withHistory(20);
+    started.introduce(3);
+    started.accept(3, zxid(2, 1), 2);
+    const tick = (now: number): Output[] => {
+      started.hear(2, { kind: 'pong', zxid: zxid(2, 20), touched: [] }, now);
+      return started.leader.onTick(now).filter(({ kind }) => kind !== 'send');
+    };
+    // The search is this server's own doing.
+    expect(tick(3000)).toEqual([]);
+    started.leader.onLogSearched(link(3), { last: zxid(2, 1), next: zxid(2, 2) }, 3000);
+    started.leader.onHeard(link(3), 3900);
+    expect(tick(4800)).toEqual([]);
+    expect(kindsOf(tick(4900))).toEqual(['close']);
+    expect(started.leader.onHistorySent(link(3), 4900)).toEqual([]);
+  });
+
+  it('does not answer one that asks before it serves', () => {
+    const started = withHistory(20);
+    started.introduce(3);
+    started.accept(3, zxid(2, 1), 2);
+    started.leader.onLogSearched(link(3), { last: zxid(2, 1), next: zxid(2, 2) }, 0);
+    expect(started.hear(3, { kind: 'revalidate', sessionId: 5n as never, timeoutMs: 4000 })).toEqual([]);
+  });
+});
+
 describe('an established leader', () => {
+  it('brings along a follower that is not in its list, and commits nothing for its acknowledgement', () => {
+    const { leader, hear, accept } = established();
+    hear(9, { kind: 'learnerInfo', learner: server(9), isVoter: true, acceptedEpoch: toEpoch(1) });
+    accept(9);
+    expect(saidOn(hear(9, { kind: 'ack', zxid: zxid(2, 0) }), 9)).toEqual([{ kind: 'upToDate' }]);
+    expect(saidOn(leader.propose(proposal(2, 1)), 9)).toEqual([{ kind: 'proposal', proposal: proposal(2, 1) }]);
+    leader.onSynced(zxid(2, 1));
+    expect(hear(9, { kind: 'ack', zxid: zxid(2, 1) })).toEqual([]);
+    expect(saidOn(hear(2, { kind: 'ack', zxid: zxid(2, 1) }), 9)).toEqual([{ kind: 'commit', zxid: zxid(2, 1) }]);
+  });
+
   it('appends and sends a proposal at once, and commits it only with its own durable log or those of a quorum', () => {
     const { leader, hear } = established();
     const outputs = leader.propose(proposal(2, 1));

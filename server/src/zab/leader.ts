@@ -12,9 +12,10 @@ import type { Ensemble } from '../ensemble.ts';
 import { assert } from '../invariant.ts';
 import type { Millis } from '../ports.ts';
 import { Broadcast } from './broadcast.ts';
-import type { EpochKind, LinkId, Output } from './contract.ts';
+import type { EpochKind, LinkId, LogPlace, Output, ZabState } from './contract.ts';
 import type { History } from './history.ts';
 import type { LearnerProgress } from './learner-progress.ts';
+import { LearnerSync } from './learner-sync.ts';
 import type { QuorumMessage } from './messages.ts';
 import type { Proposal } from './proposal.ts';
 
@@ -39,6 +40,8 @@ export interface LeaderOptions {
   readonly epochs: Epochs;
   readonly timing: ZabTiming;
   readonly now: Millis;
+  /** The last counter that it uses: the next transaction is of another epoch. Default: 2^32 - 2; all ones never is used. */
+  readonly counterMax?: number | undefined;
 }
 
 /**
@@ -63,15 +66,17 @@ type Phase =
  * A server that was elected, until it has lost its quorum (ZAB paper, section 5; `Leader.java`, `LearnerHandler.java`).
  *
  * What must be durable before what is said: the accepted epoch before LEADERINFO; for UPTODATE the history on a quorum's disks,
- * this server's included, and its current epoch. A learner gets all proposals from the step on in which its synchronization was
- * chosen, so none can fall between the two.
+ * this server's included, and its current epoch. A learner gets all proposals from the step on in which it was sent the last of what is
+ * delivered, so none can fall between the two.
  */
 export class Leader {
   readonly #self: ServerId;
   readonly #ensemble: Ensemble;
   readonly #history: History;
+  readonly #sync: LearnerSync;
   readonly #epochs: Epochs;
   readonly #timing: ZabTiming;
+  readonly #counterMax: number;
   readonly #learners = new Map<LinkId, LearnerProgress>();
   /** The epochs that voters have come with. */
   readonly #acceptedEpochs = new Map<ServerId, Epoch>();
@@ -86,10 +91,12 @@ export class Leader {
   /** When the next pings are due, and the quorum is looked at. */
   #nextPing: Millis;
 
-  constructor({ self, ensemble, history, epochs, timing, now }: LeaderOptions) {
+  constructor({ self, ensemble, history, epochs, timing, now, counterMax = COUNTER_MAX }: LeaderOptions) {
     this.#self = self;
+    this.#counterMax = counterMax;
     this.#ensemble = ensemble;
     this.#history = history;
+    this.#sync = new LearnerSync(history);
     this.#epochs = epochs;
     this.#timing = timing;
     this.#epoch = epochs.accepted;
@@ -104,6 +111,11 @@ export class Leader {
 
   get isEstablished(): boolean {
     return this.#phase.kind === 'broadcast';
+  }
+
+  get zabState(): ZabState {
+    const { kind } = this.#phase;
+    return kind === 'synchronization' || kind === 'broadcast' ? kind : 'discovery';
   }
 
   /** The zxid that the next proposal must have. */
@@ -168,10 +180,31 @@ export class Leader {
       case 'request':
         return learner.phase === 'serving' ? [{ kind: 'ask', link, request: message.request }] : [];
       case 'revalidate':
+        if (learner.phase !== 'serving') return [];
         return [{ kind: 'revalidate', link, sessionId: message.sessionId, timeoutMs: message.timeoutMs }];
       default:
         return this.#refuse(link, `a learner doesn't send ${message.kind}`);
     }
+  }
+
+  /** The learner takes what it is sent. */
+  onHeard(link: LinkId, now: Millis): void {
+    const learner = this.#learners.get(link);
+    if (learner !== undefined) learner.heardAt = now;
+  }
+
+  onLogSearched(link: LinkId, place: LogPlace | undefined, now: Millis): Output[] {
+    const learner = this.#learners.get(link);
+    if (learner?.phase !== 'searching') return [];
+    learner.heardAt = now;
+    return this.#keepUp(learner, this.#sync.onLogSearched(learner, place));
+  }
+
+  onHistorySent(link: LinkId, now: Millis): Output[] {
+    const learner = this.#learners.get(link);
+    if (learner?.phase !== 'behind') return [];
+    learner.heardAt = now;
+    return this.#keepUp(learner, this.#sync.onHistorySent(learner));
   }
 
   onLinkClosed(link: LinkId): Output[] {
@@ -214,7 +247,8 @@ export class Leader {
       if (isVoter && isForwarded(phase)) outputs.push(send(link, message));
     }
     // The next one would be of another epoch, which only an election can begin (ZOOKEEPER-1277).
-    if (counterOf(proposal.zxid) >= COUNTER_MAX) outputs.push(...this.#abandon('the zxids of this epoch are used up'));
+    if (counterOf(proposal.zxid) >= this.#counterMax)
+      outputs.push(...this.#abandon('the zxids of this epoch are used up'));
     return outputs;
   }
 
@@ -242,7 +276,6 @@ export class Leader {
     now: Millis,
   ): Output[] {
     const outputs: Output[] = [];
-    if (isVoter && !this.#ensemble.isVoter(id)) return this.#refuse(link, `server ${id} is no voter of this ensemble`);
     for (const other of this.#learners.values()) {
       if (other.id === id && isVoter) outputs.push(...this.#refuse(other.link, `server ${id} has come again`));
     }
@@ -260,7 +293,7 @@ export class Leader {
     };
     this.#learners.set(link, learner);
     if (this.#phase.kind === 'discovery') {
-      if (isVoter) this.#acceptedEpochs.set(id, acceptedEpoch);
+      if (isVoter && this.#ensemble.isVoter(id)) this.#acceptedEpochs.set(id, acceptedEpoch);
       return [...outputs, ...this.#discover()];
     }
     if (this.#phase.kind !== 'savingAccepted') outputs.push(...this.#tellEpoch(learner));
@@ -319,22 +352,17 @@ export class Leader {
     return [...outputs, ...this.#countSelf()];
   }
 
-  /** Brings a learner to this history, and from now on keeps it there. */
   #bring(learner: LearnerProgress): Output[] {
-    const { link, lastZxid, isVoter } = learner;
-    const outputs: Output[] = [];
-    const sync = this.#history.syncFor(lastZxid);
-    if (sync.kind === 'snap') {
-      outputs.push(send(link, { kind: 'snap', zxid: this.#history.lastDelivered }), { kind: 'sendSnapshot', link });
-    } else {
-      outputs.push(send(link, { kind: sync.kind, zxid: sync.zxid }));
-      for (const proposal of sync.proposals) {
-        outputs.push(send(link, { kind: 'proposal', proposal }), send(link, { kind: 'commit', zxid: proposal.zxid }));
-      }
-    }
+    return this.#keepUp(learner, this.#sync.begin(learner));
+  }
+
+  /** @param sent to a learner: once that is all it lacked, it is kept at this history from now on */
+  #keepUp(learner: LearnerProgress, sent: Output[]): Output[] {
+    const { link, isVoter, phase } = learner;
+    if (phase !== 'syncing') return sent;
+    const outputs = [...sent];
     // What is proposed and not committed yet: observers are told when it is.
     if (isVoter) for (const proposal of this.#history.pending) outputs.push(send(link, { kind: 'proposal', proposal }));
-    learner.phase = 'syncing';
     // The rest has a proposal to be acknowledged.
     learner.acked = this.#phase.kind === 'broadcast' ? this.#phase.broadcast.lastCommitted : makeZxid(this.#epoch, 0);
     outputs.push(send(link, { kind: 'newLeader', epoch: this.#epoch, configuration: this.#ensemble.text }));
@@ -356,6 +384,8 @@ export class Leader {
       if (learner.isVoter) this.#beginners.add(learner.id);
       return this.#establish();
     }
+    // Before that nobody knows what else is in its log.
+    if (learner.phase !== 'synced' && learner.phase !== 'serving') return [];
     if (this.#phase.kind !== 'broadcast' || !learner.isVoter || epochOf(zxid) !== this.#epoch) return [];
     if (zxid > learner.acked) {
       learner.acked = zxid;
@@ -391,20 +421,21 @@ export class Leader {
 
   /** Learners are told of what is committed before this server's own clients. */
   #commit(committed: ReturnType<Broadcast['onAck']>): Output[] {
-    return committed.flatMap((output) =>
-      output.kind === 'deliver' ? [...this.#tell(output.proposal), output] : [output],
-    );
+    const outputs: Output[] = [];
+    for (const output of committed) {
+      if (output.kind === 'deliver') this.#tell(output.proposal, outputs);
+      outputs.push(output);
+    }
+    return outputs;
   }
 
-  #tell(proposal: Proposal): Output[] {
-    const outputs: Output[] = [];
+  #tell(proposal: Proposal, outputs: Output[]): void {
     for (const { link, phase, isVoter, heldCommits } of this.#learners.values()) {
       if (!isForwarded(phase)) continue;
       if (!isVoter) outputs.push(send(link, { kind: 'inform', proposal }));
       else if (phase === 'serving') outputs.push(send(link, { kind: 'commit', zxid: proposal.zxid }));
       else heldCommits.push(proposal.zxid);
     }
-    return outputs;
   }
 
   #broadcast(): Broadcast {
@@ -430,6 +461,8 @@ export class Leader {
     const outputs: Output[] = [];
     for (const learner of [...this.#learners.values()]) {
       const { id, link, phase } = learner;
+      // It waits for this server's own disk.
+      if (phase === 'searching') continue;
       const limit = phase === 'synced' || phase === 'serving' ? syncLimit : initLimit;
       const last = Math.min(learner.heardAt, this.#lastProgress(learner, now));
       if (now - last < limit * tickTimeMs) continue;
@@ -448,7 +481,6 @@ export class Leader {
   }
 }
 
-/** The last counter that is used; all ones never is. */
 const COUNTER_MAX = 0xffff_fffe;
 
 /** Whether it gets what is proposed. */

@@ -8,19 +8,25 @@ import type { LinkId } from './contract.ts';
  * - `info`: it has introduced itself, and waits for the new epoch.
  * - `epoch`: it was told the epoch.
  * - `accepted`: it has accepted it, and waits until a quorum has.
- * - `syncing`: its history and NEWLEADER were sent; from here on it gets what is proposed.
+ * - `searching`: it lacks more than is at hand: the log is looked through for the end of its history.
+ * - `behind`: a snapshot, or a part of the log, is on its way to it. What is proposed meanwhile it will get from there, too.
+ * - `syncing`: all that is delivered was sent, and NEWLEADER; from here on it gets what is proposed.
  * - `synced`: it has acknowledged NEWLEADER, and waits until a quorum has.
  * - `serving`: it was told UPTODATE.
  */
-export type LearnerPhase = 'info' | 'epoch' | 'accepted' | 'syncing' | 'synced' | 'serving';
+export type LearnerPhase = 'info' | 'epoch' | 'accepted' | 'searching' | 'behind' | 'syncing' | 'synced' | 'serving';
 
 /** What a leader knows of one learner (`LearnerHandler`). */
 export interface LearnerProgress {
   readonly link: LinkId;
   readonly id: ServerId;
+  /**
+   * Whether it follows, or else observes. One that follows may be new, and not in this server's list yet: it is brought along, and
+   * counts for nothing.
+   */
   readonly isVoter: boolean;
   phase: LearnerPhase;
-  /** The end of its log, as it said when it accepted the epoch. */
+  /** Up to where it has this history: at first the end of its log, as it said when it accepted the epoch. */
   lastZxid: Zxid;
   /** When it was heard last. */
   heardAt: Millis;

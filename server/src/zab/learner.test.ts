@@ -1,6 +1,7 @@
 /** One test for each sentence of what a learner must do, in the order of a learner's life. */
 import { describe, expect, it } from 'vitest';
 import { toEpoch, toServerId } from 'zookeeper-protocol-ts';
+import { InvariantError } from '../invariant.ts';
 import type { Output } from './contract.ts';
 import { History } from './history.ts';
 import { Learner } from './learner.ts';
@@ -10,7 +11,7 @@ const LEADER = 3;
 
 /** Follows server 3 with the history up to 1/5; time stands at 0. */
 function learnerWith({ isVoter = true, accepted = 1, current = 1 } = {}) {
-  const history = new History(zxid(1, 5), { keepsRecent: true });
+  const history = new History(zxid(1, 5), { recentMax: 500 });
   const learner = new Learner({
     self: toServerId(1),
     isVoter,
@@ -33,12 +34,18 @@ function learnerWith({ isVoter = true, accepted = 1, current = 1 } = {}) {
 
 type Started = ReturnType<typeof learnerWith>;
 
-/** Epoch 2 is accepted, and the leader has told how to get to its history. */
-function synchronizing(options?: Parameters<typeof learnerWith>[0]): Started {
+/** Epoch 2 is accepted. */
+function accepted(options?: Parameters<typeof learnerWith>[0]): Started {
   const started = learnerWith(options);
   started.learner.onLinkOpened(link(LEADER), 0);
   started.hear({ kind: 'leaderInfo', epoch: toEpoch(2) });
   started.learner.onEpochSaved('accepted');
+  return started;
+}
+
+/** The leader has told how to get to its history. */
+function synchronizing(options?: Parameters<typeof learnerWith>[0]): Started {
+  const started = accepted(options);
   started.hear({ kind: 'diff', zxid: zxid(1, 5) });
   return started;
 }
@@ -152,6 +159,18 @@ describe('a learner that is brought to the history of its leader', () => {
     ]);
   });
 
+  it('acknowledges with NEWLEADER all that was committed before it, however much that is', () => {
+    const { learner, hear, synced } = synchronizing();
+    for (const counter of [6, 7, 8]) hear({ kind: 'proposal', proposal: proposal(1, counter) });
+    hear({ kind: 'commit', zxid: zxid(1, 7) });
+    hear(NEW_LEADER);
+    synced(1, 8);
+    expect(saidOn(learner.onEpochSaved('current'), LEADER)).toEqual([
+      { kind: 'ack', zxid: zxid(2, 0) },
+      { kind: 'ack', zxid: zxid(1, 8) },
+    ]);
+  });
+
   it('delivers with UPTODATE what was committed before, in order, and serves then', () => {
     const { learner, hear, synced } = synchronizing();
     for (const counter of [6, 7]) hear({ kind: 'proposal', proposal: proposal(1, counter) });
@@ -174,28 +193,40 @@ describe('a learner that is brought to the history of its leader', () => {
     expect(hear({ kind: 'commit', zxid: zxid(2, 1) })).toEqual([{ kind: 'deliver', proposal: proposal(2, 1) }]);
   });
 
-  it('has its history cut before it reads on', () => {
-    const { learner, history, hear } = learnerWith();
-    learner.onLinkOpened(link(LEADER), 0);
-    hear({ kind: 'leaderInfo', epoch: toEpoch(2) });
-    learner.onEpochSaved('accepted');
+  it('has its history cut before it reads on, and is not in a hurry meanwhile', () => {
+    const { learner, history, hear } = accepted();
     expect(hear({ kind: 'trunc', zxid: zxid(1, 3) })).toEqual([{ kind: 'truncate', after: zxid(1, 3) }]);
-    expect(hear({ kind: 'proposal', proposal: proposal(1, 4) })).toEqual([]);
+    expect(() => hear({ kind: 'proposal', proposal: proposal(1, 4) })).toThrow(InvariantError);
+    expect(learner.nextDeadline()).toBe(Number.POSITIVE_INFINITY);
     history.truncate(zxid(1, 3));
-    expect(learner.onHistoryChanged(0)).toEqual([{ kind: 'append', proposal: proposal(1, 4) }]);
+    learner.onHistoryChanged(5000);
+    expect(learner.nextDeadline()).toBe(6000);
+    expect(hear({ kind: 'proposal', proposal: proposal(1, 4) }, 5000)).toEqual([
+      { kind: 'append', proposal: proposal(1, 4) },
+    ]);
   });
 
-  it('has its history replaced before it reads on', () => {
-    const { learner, history, hear } = learnerWith();
-    learner.onLinkOpened(link(LEADER), 0);
-    hear({ kind: 'leaderInfo', epoch: toEpoch(2) });
-    learner.onEpochSaved('accepted');
+  it('has its history replaced before it reads on, and waits for a silent leader only as long as the snapshot arrives', () => {
+    const { learner, history, hear } = accepted();
     expect(hear({ kind: 'snap', zxid: zxid(1, 9) })).toEqual([
       { kind: 'receiveSnapshot', link: LEADER, zxid: zxid(1, 9) },
     ]);
-    expect(hear(NEW_LEADER)).toEqual([]);
+    learner.onHeard(link(LEADER), 800);
+    expect(learner.nextDeadline()).toBe(1800);
+    learner.onSnapshotReceived(link(LEADER));
+    expect(learner.nextDeadline()).toBe(Number.POSITIVE_INFINITY);
+    expect(() => hear(NEW_LEADER)).toThrow(InvariantError);
     history.replace(zxid(1, 9));
-    expect(learner.onHistoryChanged(0)).toEqual([{ kind: 'saveEpoch', which: 'current', epoch: 2 }]);
+    learner.onHistoryChanged(5000);
+    expect(learner.nextDeadline()).toBe(6000);
+    expect(hear(NEW_LEADER, 5000)).toEqual([{ kind: 'saveEpoch', which: 'current', epoch: 2 }]);
+  });
+
+  it('leaves a leader that falls silent in the middle of a snapshot', () => {
+    const { learner, hear } = accepted();
+    hear({ kind: 'snap', zxid: zxid(1, 9) });
+    learner.onHeard(link(LEADER), 800);
+    expect(kindsOf(learner.onTick(1800, () => link(9)))).toEqual(['close', 'abandoned']);
   });
 
   it('drops a proposal that it has already', () => {

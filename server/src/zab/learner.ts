@@ -1,7 +1,7 @@
 import { type Epoch, epochOf, makeZxid, type ServerId, toHex, type Zxid } from 'zookeeper-protocol-ts';
 import { assert } from '../invariant.ts';
 import type { Millis } from '../ports.ts';
-import type { EpochKind, LinkId, Output } from './contract.ts';
+import type { EpochKind, LinkId, Output, ZabState } from './contract.ts';
 import type { History } from './history.ts';
 import type { Epochs, ZabTiming } from './leader.ts';
 import type { QuorumMessage } from './messages.ts';
@@ -24,7 +24,8 @@ export interface LearnerOptions {
  * - `discovery`: introduced; the leader will tell its epoch when it has a quorum.
  * - `savingAccepted`: that epoch is being written down.
  * - `accepted`: waits for how its history becomes the leader's.
- * - `changing`: its own history is being cut, or replaced; what arrives waits.
+ * - `receiving`: a snapshot arrives.
+ * - `changing`: its own history is being cut, or replaced by that snapshot; nothing is read from the leader.
  * - `synchronization`: what it lacks arrives, up to NEWLEADER.
  * - `beginning`: NEWLEADER has come; the history becomes durable, then the epoch.
  * - `acknowledged`: waits until a quorum has come as far.
@@ -36,7 +37,8 @@ type Phase =
   | { readonly kind: 'discovery' }
   | { readonly kind: 'savingAccepted'; readonly epoch: Epoch }
   | { readonly kind: 'accepted' }
-  | { readonly kind: 'changing'; readonly waiting: QuorumMessage[] }
+  | { readonly kind: 'receiving' }
+  | { readonly kind: 'changing' }
   | { readonly kind: 'synchronization' }
   | { readonly kind: 'beginning'; readonly isSaving: boolean }
   | { readonly kind: 'acknowledged' }
@@ -103,6 +105,21 @@ export class Learner {
     return this.#phase.kind === 'broadcast';
   }
 
+  get zabState(): ZabState {
+    switch (this.#phase.kind) {
+      case 'dialling':
+      case 'discovery':
+      case 'savingAccepted':
+        return 'discovery';
+      case 'broadcast':
+        return 'broadcast';
+      case 'ended':
+        return 'election';
+      default:
+        return 'synchronization';
+    }
+  }
+
   nextDeadline(): Millis {
     if (this.#phase.kind === 'ended') return Number.POSITIVE_INFINITY;
     return Math.min(this.#nextDial, this.#heardAt + this.#limit());
@@ -145,10 +162,8 @@ export class Learner {
     if (link !== this.#link || this.#phase.kind === 'ended') return [];
     this.#heardAt = now;
     if (message.kind === 'ping') return this.#isSynced() ? [{ kind: 'pong', link, zxid: message.zxid }] : [];
-    if (this.#phase.kind === 'changing') {
-      this.#phase.waiting.push(message);
-      return [];
-    }
+    const { kind } = this.#phase;
+    assert(kind !== 'receiving' && kind !== 'changing', 'ZAB-4: nothing is read while the history is being changed');
     switch (message.kind) {
       case 'leaderInfo':
         return this.#onLeaderInfo(message.epoch);
@@ -196,13 +211,16 @@ export class Learner {
     return this.#acknowledge();
   }
 
-  onHistoryChanged(now: Millis): Output[] {
-    if (this.#phase.kind !== 'changing') return [];
-    const { waiting } = this.#phase;
+  onSnapshotReceived(link: LinkId): void {
+    if (link === this.#link && this.#phase.kind === 'receiving') this.#phase = { kind: 'changing' };
+  }
+
+  onHistoryChanged(now: Millis): void {
+    if (this.#phase.kind !== 'changing') return;
     this.#phase = { kind: 'synchronization' };
     this.#committed = this.#history.lastLogged;
     this.#acked = this.#history.lastLogged;
-    return waiting.flatMap((message) => this.onMessage(this.#link, message, now));
+    this.#heardAt = now;
   }
 
   /** A message to the leader, in whatever order it comes: session, sync and writes of clients. */
@@ -238,10 +256,10 @@ export class Learner {
         this.#committed = this.#history.lastLogged;
         return [];
       case 'trunc':
-        this.#phase = { kind: 'changing', waiting: [] };
+        this.#phase = { kind: 'changing' };
         return [{ kind: 'truncate', after: message.zxid }];
       case 'snap':
-        this.#phase = { kind: 'changing', waiting: [] };
+        this.#phase = { kind: 'receiving' };
         return [{ kind: 'receiveSnapshot', link: this.#link, zxid: message.zxid }];
     }
   }
@@ -267,6 +285,8 @@ export class Learner {
   #onNewLeader(epoch: Epoch): Output[] {
     if (this.#phase.kind !== 'synchronization') return this.#abandon('NEWLEADER comes after synchronization, once');
     if (epoch !== this.#epoch) return this.#abandon(`NEWLEADER of epoch ${epoch}; ${this.#epoch} was accepted`);
+    // What the leader has called committed by now NEWLEADER's ACK speaks for.
+    if (this.#committed > this.#acked) this.#acked = this.#committed;
     this.#phase = { kind: 'beginning', isSaving: false };
     return this.#begin();
   }
@@ -312,7 +332,9 @@ export class Learner {
     ];
   }
 
+  /** How long the leader may be silent. While nothing is read from it, for ever. */
   #limit(): Millis {
+    if (this.#phase.kind === 'changing') return Number.POSITIVE_INFINITY;
     const { tickTimeMs, initLimit, syncLimit } = this.#timing;
     return tickTimeMs * (this.#isSynced() ? syncLimit : initLimit);
   }

@@ -10,7 +10,7 @@ import {
   toXid,
   toZxid,
 } from 'zookeeper-protocol-ts';
-import { type QuorumMessage, type Sender, toMessage, toPacket } from './messages.ts';
+import { type QuorumMessage, type Sender, toMessage, toPacket, writeMessage } from './messages.ts';
 import { proposal, server, zxid } from './zab.fixture.ts';
 
 const hexOf = (message: QuorumMessage): string => {
@@ -106,12 +106,27 @@ const CASES: [string, Sender, QuorumMessage, string][] = [
     },
     '00000001ffffffffffffffff000000110000000000000007000000010000000162' + '00000000',
   ],
+  [
+    'REQUEST with an identity',
+    'learner',
+    {
+      kind: 'request',
+      request: {
+        ...{ sessionId: toSessionId(7n), cxid: toXid(1), type: 1, body: Buffer.alloc(0) },
+        identities: [{ scheme: 'ip', id: '::1' }],
+      },
+    },
+    '00000001ffffffffffffffff0000001000000000000000070000000100000001' + '00000001' + '000000026970' + '000000033a3a31',
+  ],
   ['SYNC', 'leader', { kind: 'synced' }, `000000070000000000000000${NULL}${NULL}`],
 ];
 
 describe('a message between leader and learner', () => {
   it.each(CASES)('stands on the wire as that of the original: %s', (_, sender, message, hex) => {
     expect(hexOf(message)).toBe(hex);
+    const writer = new JuteWriter();
+    writeMessage(writer, message);
+    expect(writer.take().toString('hex')).toBe(hex);
     expect(toMessage(quorumPacket.read(new JuteReader(Buffer.from(hex, 'hex'))), sender)).toEqual(message);
   });
 

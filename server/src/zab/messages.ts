@@ -10,6 +10,7 @@ import {
   makeZxid,
   type QuorumPacket,
   QuorumPacketType,
+  quorumPacket,
   type ServerId,
   type SessionId,
   toEpoch,
@@ -50,7 +51,9 @@ export type QuorumMessage =
   /** A quorum has it: serve clients. */
   | { readonly kind: 'upToDate' }
   | { readonly kind: 'proposal'; readonly proposal: Proposal }
+  /** It and all before it are durable: one of several in a row may stand for all of them. */
   | { readonly kind: 'ack'; readonly zxid: Zxid }
+  /** It and all before it are committed. */
   | { readonly kind: 'commit'; readonly zxid: Zxid }
   /** Proposal and commit in one, for those who don't vote. */
   | { readonly kind: 'inform'; readonly proposal: Proposal }
@@ -197,7 +200,8 @@ export function toPacket(message: QuorumMessage): QuorumPacket {
       return packet(QuorumPacketType.PING, message.zxid, writeTouched(message.touched));
     case 'request': {
       const { request } = message;
-      return { ...packet(QuorumPacketType.REQUEST, NO_ZXID, writeRequest(request)), authinfo: request.identities };
+      const data = written((writer) => writeRequest(writer, request));
+      return { ...packet(QuorumPacketType.REQUEST, NO_ZXID, data), authinfo: request.identities };
     }
     case 'revalidate':
       return packet(
@@ -223,6 +227,45 @@ export function toPacket(message: QuorumMessage): QuorumPacket {
       return assertNever(message);
   }
 }
+
+/** Writes a message as a packet. What there is of every transaction takes no detour over one. */
+export function writeMessage(writer: JuteWriter, message: QuorumMessage): void {
+  switch (message.kind) {
+    case 'proposal':
+      return writeBare(writer, QuorumPacketType.PROPOSAL, message.proposal.zxid, message.proposal.bytes);
+    case 'inform':
+      return writeBare(writer, QuorumPacketType.INFORM, message.proposal.zxid, message.proposal.bytes);
+    case 'ack':
+      return writeBare(writer, QuorumPacketType.ACK, message.zxid, null);
+    case 'commit':
+      return writeBare(writer, QuorumPacketType.COMMIT, message.zxid, null);
+    case 'request': {
+      writer.writeInt(QuorumPacketType.REQUEST);
+      writer.writeLong(NO_ZXID);
+      const data = writer.startFrame();
+      writeRequest(writer, message.request);
+      writer.endFrame(data);
+      return writer.writeVector(message.request.identities, writeIdentity);
+    }
+    default:
+      return quorumPacket.write(writer, toPacket(message));
+  }
+}
+
+/** A packet without identities. */
+function writeBare(writer: JuteWriter, type: QuorumPacketType, zxid: Zxid, data: Uint8Array | null): void {
+  writer.writeInt(type);
+  writer.writeLong(zxid);
+  writer.writeBuffer(data);
+  writer.writeVector(null, nothing);
+}
+
+const nothing = (): void => undefined;
+
+const writeIdentity = (writer: JuteWriter, { scheme, id }: Id): void => {
+  writer.writeString(scheme);
+  writer.writeString(id);
+};
 
 const packet = (type: QuorumPacketType, zxid: Zxid, data: Uint8Array | null = null): QuorumPacket => ({
   type,
@@ -251,13 +294,12 @@ function readRequest(reader: JuteReader, authinfo: readonly Id[] | null): Forwar
   return { sessionId, cxid, type, body: reader.readRemaining(), identities: authinfo ?? [] };
 }
 
-const writeRequest = ({ sessionId, cxid, type, body }: ForwardedRequest): Uint8Array =>
-  written((writer) => {
-    writer.writeLong(sessionId);
-    writer.writeInt(cxid);
-    writer.writeInt(type);
-    writer.writeRaw(body);
-  });
+function writeRequest(writer: JuteWriter, { sessionId, cxid, type, body }: ForwardedRequest): void {
+  writer.writeLong(sessionId);
+  writer.writeInt(cxid);
+  writer.writeInt(type);
+  writer.writeRaw(body);
+}
 
 function readTouched(data: Uint8Array | null): TouchedSession[] {
   const reader = new JuteReader(data ?? EMPTY);

@@ -6,11 +6,22 @@
  * - B3 with the result that it has there; B4 no request is in it twice; B8 a multi is there as a whole, or not at all;
  * - B5 a read shows exactly the state at its zxid; B7 behind a sync, at least what was acknowledged when the sync was asked for;
  * - B6 the zxids of a session never fall, on whatever servers, and its writes are in the order in which they were asked for;
+ * - B9 the name of a sequential znode has the number of creates below its parent before it;
  * - C1 ephemerals live as long as their sessions (in the model); D1 D2 a watch tells, once, before any reply that shows the change;
- * - E2 every call has an end.
+ * - D3 a watch that is set again on another connection tells at once what has changed meanwhile, and nothing else;
+ * - D4 when all is quiet, everything has been told; E2 every call has an end.
  */
-import { ErrorCode, OpCode, type SessionId, type Txn, toHex, type Zxid } from 'zookeeper-protocol-ts';
-import type { Attachment, Call, Outcome, Records } from '../workload.ts';
+import {
+  CreateMode,
+  ErrorCode,
+  EventType,
+  OpCode,
+  type SessionId,
+  type Txn,
+  toHex,
+  type Zxid,
+} from 'zookeeper-protocol-ts';
+import type { Attachment, Call, Item, Outcome, Records } from '../workload.ts';
 import { isWrite } from '../workload.ts';
 import type { HistoryChecker } from './history.ts';
 import type { HistoryModel } from './model.ts';
@@ -19,6 +30,7 @@ import type { HistoryModel } from './model.ts';
 const WITHOUT_TXN: readonly number[] = [ErrorCode.SESSION_MOVED, ErrorCode.SESSION_EXPIRED, ErrorCode.THROTTLED_OP];
 
 type Reply = Extract<Outcome, { readonly kind: 'replied' }>;
+type WatchEvent = Pick<Extract<Item, { readonly kind: 'event' }>, 'path' | 'type'>;
 
 export class CallChecker {
   readonly marks = new Map<string, number>();
@@ -114,6 +126,11 @@ export class CallChecker {
     if (err !== 0) throw new Error(`B3: ${describe(call)} has happened`);
     if ('path' in body && answer.path !== undefined && body.path !== answer.path)
       throw new Error(`B3: ${describe(call)} has created ${body.path}`);
+    if ('parentCversion' in body && isSequential(call.request)) {
+      // The model has compared the count with the history.
+      const expected = `${call.request.path}${String(body.parentCversion - 1).padStart(10, '0')}`;
+      if (body.path !== expected) throw new Error(`B9: ${describe(call)}, and ${expected} was next`);
+    }
     if (body.type === OpCode.setData && answer.stat?.version !== body.version)
       throw new Error(`B3: ${describe(call)} has made version ${body.version}`);
   }
@@ -139,33 +156,77 @@ export class CallChecker {
   }
 
   /** One-shot data watches: what the first change behind their reply is, they tell before any reply that shows it. */
-  #checkWatches({ items }: Attachment): void {
-    const due = new Map<string, Zxid>();
-    const set = new Set<string>();
+  #checkWatches({ carried, items }: Attachment): void {
+    /** What each path that is watched is to tell: at which zxid it changes, if it does. */
+    const watched = new Map<string, Zxid | undefined>();
+    for (const path of carried.paths) watched.set(path, this.#model.nextDataChange(path, carried.since));
+    const rewatched = items.find(({ kind }) => kind === 'rewatched');
+    const rewatchedAt = rewatched?.kind === 'rewatched' ? rewatched.zxid : undefined;
+    let isCatchingUp = carried.paths.length > 0;
     for (const item of items) {
-      if (item.kind === 'event') {
-        if (!set.delete(item.path)) throw new Error(`D2: an event about ${item.path}, which nobody watches`);
-        due.delete(item.path);
-        this.#mark('watch told');
-        continue;
+      switch (item.kind) {
+        case 'event':
+          if (!watched.has(item.path)) throw new Error(`D2: an event about ${item.path}, which nobody watches`);
+          if (isCatchingUp) this.#checkLateEvent(item, watched.get(item.path), rewatchedAt);
+          else this.#checkEvent(item, watched.get(item.path));
+          watched.delete(item.path);
+          break;
+        case 'rewatched':
+          isCatchingUp = false;
+          this.#mark('watches set again');
+          this.#requireTold(watched, item.zxid, () => 'D3: watches are set again');
+          break;
+        case 'rested':
+          this.#mark('rested');
+          this.#requireTold(watched, item.zxid, () => 'D4: all is quiet');
+          break;
+        case 'reply': {
+          const { request, outcome } = item.call;
+          if (outcome.kind !== 'replied') break;
+          this.#requireTold(watched, outcome.zxid, () => `D1: ${describe(item.call)}`);
+          if (request.kind !== 'get' || !request.watch || outcome.err !== 0 || watched.has(request.path)) break;
+          watched.set(request.path, this.#model.nextDataChange(request.path, outcome.zxid));
+        }
       }
-      const { request, outcome } = item.call;
-      if (outcome.kind !== 'replied') continue;
-      for (const [path, zxid] of due) {
-        if (outcome.zxid >= zxid)
-          throw new Error(`D1: ${describe(item.call)} before the event about ${path} at ${toHex(zxid)}`);
-      }
-      if (request.kind !== 'get' || !request.watch || outcome.err !== 0 || set.has(request.path)) continue;
-      set.add(request.path);
-      const change = this.#model.nextDataChange(request.path, outcome.zxid);
-      if (change !== undefined) due.set(request.path, change);
     }
+  }
+
+  #requireTold(watched: ReadonlyMap<string, Zxid | undefined>, zxid: Zxid, when: () => string): void {
+    for (const [path, due] of watched)
+      if (due !== undefined && due <= zxid)
+        throw new Error(`${when()} before the event about ${path} at ${toHex(due)}`);
+  }
+
+  #checkEvent({ path, type }: WatchEvent, due: Zxid | undefined): void {
+    if (due === undefined) throw new Error(`D2: an event about ${path}, which does not change`);
+    this.#checkType({ path, type }, due);
+    this.#mark('watch told');
+  }
+
+  /** Of what has changed while the client was away, the state tells it that there is when the watch is set again. */
+  #checkLateEvent({ path, type }: WatchEvent, due: Zxid | undefined, rewatchedAt: Zxid | undefined): void {
+    if (due === undefined) throw new Error(`D3: an event about ${path}, which does not change`);
+    // The connection ended before that was known.
+    if (rewatchedAt === undefined) return;
+    if (due > rewatchedAt) throw new Error(`D3: an event about ${path} at ${toHex(rewatchedAt)}, too early`);
+    this.#checkType({ path, type }, rewatchedAt);
+    this.#mark('watch told after a reconnect');
+  }
+
+  #checkType({ path, type }: WatchEvent, zxid: Zxid): void {
+    const isThere = this.#model.at(path, zxid) !== undefined;
+    if (type !== (isThere ? EventType.NodeDataChanged : EventType.NodeDeleted))
+      throw new Error(`D2: event ${type} about ${path}, which is ${isThere ? 'there' : 'gone'} at ${toHex(zxid)}`);
   }
 
   #mark(name: string): void {
     this.marks.set(name, (this.marks.get(name) ?? 0) + 1);
   }
 }
+
+const isSequential = (request: Call['request']): request is Extract<Call['request'], { readonly kind: 'create' }> =>
+  request.kind === 'create' &&
+  (request.mode === CreateMode.EPHEMERAL_SEQUENTIAL || request.mode === CreateMode.PERSISTENT_SEQUENTIAL);
 
 const show = (value: unknown): string =>
   JSON.stringify(value, (_, each: unknown) => (typeof each === 'bigint' ? toHex(each) : each));

@@ -1,6 +1,7 @@
 /**
  * What every znode was at every point of a history: a small replay that shares nothing with the server's tree. Znodes are looked
- * up by path and zxid.
+ * up by path and zxid. A history that can't be replayed is wrong: B3 (what is changed exists, in that version), B9 (the numbers of
+ * sequential children), C1 (ephemerals), C4 (sessions).
  */
 import { nameOf, OpCode, parentOf, type SessionId, type Txn, type TxnBody, type Zxid } from 'zookeeper-protocol-ts';
 
@@ -22,6 +23,8 @@ interface Version {
 
 export class HistoryModel {
   readonly #versions = new Map<string, Version[]>();
+  /** Of each parent: how many children were created in its present life. */
+  readonly #created = new Map<string, number>();
   /** Live ephemerals, by session. */
   readonly ephemerals = new Map<SessionId, Set<string>>();
   readonly sessions = new Map<SessionId, { readonly opened: Zxid; closed: Zxid | undefined }>();
@@ -56,6 +59,7 @@ export class HistoryModel {
       case OpCode.create:
       case OpCode.create2: {
         if (this.now(body.path) !== undefined) throw new Error(`C1: ${body.path} is created, and exists`);
+        this.#count(body.path, body.parentCversion);
         const owner = body.ephemeral ? session : 0n;
         if (body.ephemeral) this.#own(session, body.path);
         const state = { data: text(body.data), version: 0, czxid: zxid, mzxid: zxid, owner, children: [] };
@@ -86,6 +90,14 @@ export class HistoryModel {
     }
   }
 
+  /** B9: the number that the name of a sequential child would have had counts the children before it. */
+  #count(path: string, parentCversion: number): void {
+    const parent = parentOf(path);
+    const count = (this.#created.get(parent) ?? 0) + 1;
+    if (parentCversion !== count) throw new Error(`B9: ${path} is child ${count} of its parent, not ${parentCversion}`);
+    this.#created.set(parent, count);
+  }
+
   #own(session: SessionId, path: string): void {
     const known = this.sessions.get(session);
     if (known === undefined || known.closed !== undefined)
@@ -107,6 +119,7 @@ export class HistoryModel {
     const before = this.now(path);
     if (before === undefined) throw new Error(`B3: ${path} is deleted, and does not exist`);
     this.ephemerals.get(before.owner as SessionId)?.delete(path);
+    this.#created.delete(path);
     this.#set(path, zxid, undefined);
     this.#changeChildren(path, zxid, (names) => names.filter((name) => name !== nameOf(path)));
   }
