@@ -97,36 +97,66 @@ describe('Contender', () => {
     expect(servers.znodes.size).toBe(2);
   });
 
-  it('the only one ahead is gone: it looks at its own znode, and not at the line', async () => {
+  it('the only one ahead is gone, and its own znode was watched before: it asks for nothing', async () => {
     const [first, second] = await line(new FakeServers(), 2);
     second.client.requests = [];
     await first.waiting.ownership?.release();
     await settle();
     expect(second.waiting.ownership?.isHeld()).toBe(true);
-    expect(second.client.requests).toEqual([`getData ${second.waiting.ownership?.path}`]);
+    expect(second.client.requests).toEqual([]);
   });
 
-  it('the nearest of several is gone: it reads the line once, and its own znode in the same breath', async () => {
+  it('somebody has written to its own znode while it waited: it asks for it before it is granted', async () => {
+    const servers = new FakeServers();
+    const [first, second] = await line(servers, 2);
+    const own = second.contender.znode?.path ?? '';
+    servers.setData(own, 'written');
+    second.client.requests = [];
+    await first.waiting.ownership?.release();
+    await settle();
+    expect(second.waiting.ownership?.isHeld()).toBe(true);
+    expect(second.client.requests).toEqual([`getData ${own}`]);
+  });
+
+  it('somebody has deleted its own znode while it waited: it is not granted that one, and stands at the end of the line', async () => {
+    const servers = new FakeServers();
+    const [first, second, third] = await line(servers, 3);
+    servers.delete(second.contender.znode?.path ?? '');
+    await first.waiting.ownership?.release();
+    await settle();
+    expect(third.waiting.ownership?.isHeld()).toBe(true);
+    expect(second.waiting.ownership).toBeUndefined();
+    await third.waiting.ownership?.release();
+    await settle();
+    expect(second.waiting.ownership?.isHeld()).toBe(true);
+  });
+
+  it('the one ahead and its own znode go while there is no connection: the line decides, not what is told of the one ahead', async () => {
+    const servers = new FakeServers();
+    const [first, second] = await line(servers, 2);
+    const [ahead = '', own = ''] = [...servers.znodes.keys()];
+    second.client.enter('SUSPENDED');
+    servers.createSequential(`${PATH}/lock-`, '', toSessionId(99n));
+    // A server that sets the watches again tells what has gone in whatever order: that of our own is still on its way.
+    servers.watches = servers.watches.filter(({ path }) => path !== own);
+    servers.delete(own);
+    second.client.reconnect();
+    servers.delete(ahead);
+    await settle();
+    expect(first.waiting.ownership?.isHeld()).toBe(false);
+    expect(second.waiting.ownership).toBeUndefined();
+    expect(servers.znodes.size).toBe(2);
+  });
+
+  it('the nearest of several is gone: it reads the line once', async () => {
     const [first, second, third] = await line(new FakeServers(), 3);
     await first.waiting.ownership?.release();
     await settle();
     third.client.requests = [];
-    let answer = () => {};
-    third.client.onAnswer = () =>
-      new Promise((resolve) => {
-        const earlier = answer;
-        answer = () => {
-          earlier();
-          resolve();
-        };
-      });
     await second.waiting.ownership?.release();
     await settle();
-    expect(third.client.requests.map((request) => request.split(' ')[0])).toEqual(['getChildren', 'getData']);
-    answer();
-    await settle();
     expect(third.waiting.ownership?.isHeld()).toBe(true);
-    expect(third.client.requests).toEqual([`getChildren ${PATH}`, `getData ${third.waiting.ownership?.path}`]);
+    expect(third.client.requests).toEqual([`getChildren ${PATH}`]);
   });
 
   it('the one ahead goes between our list and our look at it: nobody is left to wait for', async () => {
@@ -150,9 +180,11 @@ describe('Contender', () => {
     const servers = new FakeServers();
     const [first] = await line(servers, 1);
     const second = contend(servers.newClient().start());
-    second.client.onAnswer = (operation) => {
-      if (operation === 'getData') servers.delete(first.waiting.ownership?.path ?? '');
-      second.client.onAnswer = operation === 'getData' ? () => undefined : second.client.onAnswer;
+    const ahead = first.waiting.ownership?.path ?? '';
+    second.client.onAnswer = (operation, path) => {
+      if (operation !== 'getData' || path !== ahead) return;
+      second.client.onAnswer = () => undefined;
+      servers.delete(ahead);
     };
     void second.acquire();
     await settle();
@@ -213,7 +245,8 @@ describe('Contender', () => {
       const watchedBy = (index: number) =>
         servers.watches
           .filter(({ sessionId }) => sessionId === all[index]?.client.sessionId)
-          .map(({ path }) => paths.indexOf(path));
+          .map(({ path }) => paths.indexOf(path))
+          .filter((watched) => watched !== index);
       expect([1, 2, 3, 4].map(watchedBy)).toEqual([[0], [1], [2], [2]]);
       await leave(0);
       expect(held()).toEqual([false, true, false, false, false]);
@@ -234,7 +267,7 @@ describe('Contender', () => {
     });
   });
 
-  it('is granted to the first; the others wait, each with one watch on the one before it', async () => {
+  it('is granted to the first; the others wait, each with a watch on its own znode and one on the one before it', async () => {
     const servers = new FakeServers();
     const [first, second, third] = await line(servers, 3);
     expect(first.waiting.ownership?.isHeld()).toBe(true);
@@ -243,7 +276,9 @@ describe('Contender', () => {
     const paths = [...servers.znodes.keys()];
     expect(servers.watches.map(({ path, sessionId }) => [path, sessionId])).toEqual([
       [paths[0], first.client.sessionId],
+      [paths[1], second.client.sessionId],
       [paths[0], second.client.sessionId],
+      [paths[2], third.client.sessionId],
       [paths[1], third.client.sessionId],
     ]);
   });
@@ -341,26 +376,28 @@ describe('Contender', () => {
       await settle();
     }
     expect([...servers.znodes.keys()]).toEqual(znodes);
-    expect(servers.watches.filter(({ sessionId }) => sessionId === second.client.sessionId)).toHaveLength(1);
+    expect(servers.watches.filter(({ sessionId }) => sessionId === second.client.sessionId)).toHaveLength(2);
     await first.waiting.ownership?.release();
     await settle();
     expect(second.waiting.ownership?.isHeld()).toBe(true);
   });
 
   it('keeps its place when the retries of a read have come to an end', async () => {
-    const [first, second] = await line(new FakeServers(), 2);
-    second.client.onAnswer = (operation) => {
-      if (operation !== 'getData') return;
-      second.client.onAnswer = () => undefined;
+    const [first, second, third] = await line(new FakeServers(), 3);
+    third.client.onAnswer = (operation) => {
+      if (operation !== 'getChildren') return;
+      third.client.onAnswer = () => undefined;
       throw new ConnectionLossError('gone');
     };
     await first.waiting.ownership?.release();
     await settle();
-    expect(second.waiting.ownership).toBeUndefined();
-    await second.client.clock.advance(1_000);
+    await second.waiting.ownership?.release();
     await settle();
-    expect(second.waiting.ownership?.isHeld()).toBe(true);
-    expect(second.client.requests.filter((request) => request.startsWith('create'))).toHaveLength(1);
+    expect(third.waiting.ownership).toBeUndefined();
+    await third.client.clock.advance(1_000);
+    await settle();
+    expect(third.waiting.ownership?.isHeld()).toBe(true);
+    expect(third.client.requests.filter((request) => request.startsWith('create'))).toHaveLength(1);
   });
 
   it('is granted the same znode again, with the same token, when the session has survived', async () => {

@@ -8,10 +8,10 @@
  * - At most one znode of a contender is in the line, and none once its `acquire` has failed or it has left.
  * - Granted is only what the server has shown to the present session: our znode exists, belongs to that session, and nobody
  *   whom it must wait for stands in front. Being first can't be lost but with the znode: numbers only rise.
- * - One watch per waiting contender, on one znode alone, so a release wakes one of them and not the herd. It is set by
- *   getData, which leaves no watch behind on a znode that is already gone, as exists would.
+ * - Each who waits watches its own znode and one other, so a release wakes one of them and not the herd. Watches are set by
+ *   getData, which leaves none behind on a znode that is already gone, as exists would.
  * - A wake-up is no conclusion: the line is read again. The exception needs no reading: the only one who stood in front has
- *   been deleted, and nobody can get in front of us any more.
+ *   been deleted, nobody can get in front of us any more, and our own znode, which was watched before, would have been told of first.
  *
  * Requests that don't need each other's answers leave together. The server executes them in their order, so the list of
  * children that follows our create shows our znode, and whoever is first in it holds at the price of one round trip. The names
@@ -49,6 +49,8 @@ export interface ContenderOptions {
   readonly report: (error: unknown) => void;
   /** See {@link OwnedZnodeOptions}. */
   readonly onData?: OwnedZnodeOptions['onData'];
+  /** Awaited each time before it joins the line, also when it has lost a place in it. */
+  readonly beforeJoining?: (() => Promise<void>) | undefined;
 }
 
 export interface AtLastOptions {
@@ -59,8 +61,8 @@ export interface AtLastOptions {
 /** What a look at the line has shown. */
 type Look =
   | { readonly kind: 'granted'; readonly ownership: Ownership }
-  /** The nearest one that stands in our way. */
-  | { readonly kind: 'behind'; readonly name: string }
+  /** The nearest one that stands in the way of our znode. */
+  | { readonly kind: 'behind'; readonly znode: OwnedZnode; readonly name: string }
   /** Nothing that counts. Whatever wakes us may change that; and the time, if there is one. */
   | { readonly kind: 'nothing'; readonly timeoutMs?: number }
   /** We stand there no more, or the list was made before we did. */
@@ -82,8 +84,6 @@ export class Contender {
   #znode: OwnedZnode | undefined;
   /** Those who are in our way, as far as is known. Absent when the line is to be read (again). */
   #ahead: Ahead | undefined;
-  /** The nearest one ahead is gone, and with it, most likely, all that came before. */
-  #isTurnLikely = false;
   /** The path that we watch, while the watch has not fired, and the session that the watch belongs to. */
   #watched: { readonly path: string; readonly sessionId: SessionId } | undefined;
   #strangersReported = false;
@@ -113,7 +113,7 @@ export class Contender {
       for (;;) {
         const look = await this.#nextLook(signal);
         if (look.kind === 'granted') return look.ownership;
-        if (look.kind === 'behind') await this.#waitBehind(look.name, signal);
+        if (look.kind === 'behind') await this.#waitBehind(look, signal);
         else if (look.kind === 'nothing') await this.#wakeUp.sleep(look);
       }
     });
@@ -203,7 +203,8 @@ export class Contender {
 
   /** Joins the line. The list that is asked for in the same breath says who stands in our way. */
   async #join(signal: AbortSignal): Promise<Look> {
-    const { lineName, id, data, onData } = this.#options;
+    const { lineName, id, data, onData, beforeJoining } = this.#options;
+    if (beforeJoining !== undefined) await beforeJoining();
     const creating = this.#client
       .create()
       .withMode(CreateMode.EPHEMERAL_SEQUENTIAL)
@@ -223,27 +224,23 @@ export class Contender {
   }
 
   async #lookFrom(znode: OwnedZnode, signal: AbortSignal): Promise<Look> {
-    let isConfirmed: boolean | undefined;
-    if (this.#ahead === undefined) {
-      const likely = this.#isTurnLikely;
-      this.#isTurnLikely = false;
-      const [line, confirmed] = await Promise.all([
-        this.#readLine(signal),
-        likely ? znode.confirm({ signal }) : undefined,
-      ]);
-      isConfirmed = confirmed;
-      this.#ahead = this.#aheadOf(znode, line);
-    }
-    const ahead = this.#ahead;
-    if (ahead === undefined || isConfirmed === false) return this.#forsake();
-    if (ahead.count === 0 && isConfirmed === undefined && !(await znode.confirm({ signal }))) return this.#forsake();
+    const known = this.#ahead;
+    const ahead = known ?? this.#aheadOf(znode, await this.#readLine(signal));
+    this.#ahead = ahead;
+    // Not in the list, or perhaps not there any more.
+    if (ahead === undefined || (known?.count === 0 && !(await this.#isThere(znode, signal)))) return this.#forsake();
     return this.#conclude(znode, ahead);
   }
 
-  /** What our znode is good for: an answer has shown that it is there, and who stands in its way. */
+  /** Whether our znode is there. Asks for it unless it is watched. */
+  async #isThere(znode: OwnedZnode, signal: AbortSignal): Promise<boolean> {
+    return znode.isWatched || (await znode.confirm({ signal }));
+  }
+
+  /** What our znode is good for: the server has shown that it is there, and who stands in its way. */
   #conclude(znode: OwnedZnode, { nearest }: Ahead): Look | Promise<Look> {
     if (znode.sessionId !== this.#client.sessionId) return this.#forsake();
-    if (nearest !== undefined) return { kind: 'behind', name: nearest };
+    if (nearest !== undefined) return { kind: 'behind', znode, name: nearest };
     const ownership = znode.grant();
     if (ownership === undefined) return this.#forsake();
     // In doubt already.
@@ -274,9 +271,15 @@ export class Contender {
     return { count: inOurWay.length, nearest: inOurWay.at(-1) };
   }
 
-  async #waitBehind(name: string, signal: AbortSignal): Promise<void> {
+  async #waitBehind({ znode, name }: Extract<Look, { kind: 'behind' }>, signal: AbortSignal): Promise<void> {
     try {
-      if (await this.#watch(joinPath(this.#path, name), signal)) await this.#wakeUp.sleep();
+      // Our own first: what there is to tell of it is then told before what there is to tell of the one ahead.
+      const [isThere, isAheadThere] = await Promise.all([
+        this.#isThere(znode, signal),
+        this.#watch(joinPath(this.#path, name), signal),
+      ]);
+      if (!isThere) await this.#forsake();
+      else if (isAheadThere) await this.#wakeUp.sleep();
       else this.#onGone(name);
     } catch (error) {
       if (!isRetryable(error)) throw error;
@@ -311,7 +314,6 @@ export class Contender {
   };
 
   #onGone(name: string): void {
-    this.#isTurnLikely = true;
     const wasAlone = this.#ahead?.count === 1 && this.#ahead.nearest === name;
     // A writer that becomes a reader stands where it stood, in front of the writer behind it (CURATOR-621).
     this.#ahead = wasAlone && this.#options.lineName !== '__WRIT__' ? { count: 0, nearest: undefined } : undefined;

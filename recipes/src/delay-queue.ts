@@ -1,5 +1,5 @@
 /**
- * A queue whose items are due at a time, and not consumed before it, by the consumer's clock (Curator's `DistributedDelayQueue`,
+ * A queue whose items are due at a time, and not consumed before it, by the wall clock of its client (Curator's `DistributedDelayQueue`,
  * compatible with it on the same path). The earliest comes first; two of the same millisecond come in the order in which they were put.
  *
  * An item that is put again keeps its time. (Curator's requeue drops it: the item then comes before all others.)
@@ -9,16 +9,10 @@ import { ItemQueue, type QueueOptions } from './item-queue.ts';
 import { byDueTime, delayLabel } from './queue-names.ts';
 import type { PutOptions } from './queue-producer.ts';
 
-/** What a queue with due times is like. */
-export interface DelayQueueOptions<T> extends QueueOptions<T> {
-  /** The wall clock, ms since 1970. `Date.now` by default. */
-  readonly now?: (() => number) | undefined;
-}
-
 /** See the file's comment. */
 export class DistributedDelayQueue<T = Uint8Array> extends ItemQueue<T> {
-  constructor(client: CuratorFramework, path: string, { now, ...options }: DelayQueueOptions<T> = {}) {
-    super(client, path, options, { order: byDueTime, now });
+  constructor(client: CuratorFramework, path: string, options: QueueOptions<T> = {}) {
+    super(client, path, options, { order: byDueTime });
   }
 
   /**

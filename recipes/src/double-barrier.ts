@@ -15,7 +15,7 @@
  *   younger wait for the next.
  * - Who gives up entering leaves no member behind (CURATOR-318), which the others would count.
  * - A member is known by its name, so that it is never there twice: the name stays when the session is lost, and who has left over a znode
- *   of an earlier session waits until that is gone.
+ *   of an earlier session waits until that is gone. It also stays from round to round: who leaves waits for a znode, not for a name.
  */
 import {
   BadVersionError,
@@ -41,6 +41,12 @@ interface Member {
   readonly czxid: Zxid;
   /** The `ready` that was there before us, and opens nothing. */
   readonly stale: Zxid | undefined;
+}
+
+/** Anybody's znode, as it was seen: its name comes back in later rounds. */
+interface SeenMember {
+  readonly name: string;
+  readonly czxid: Zxid;
 }
 
 type Place =
@@ -218,11 +224,12 @@ export class DistributedDoubleBarrier {
     const { signal } = attempt;
     // Before the members: who comes late afterwards changes its version.
     const ready = await this.#client.checkExists(this.#readyPath, { signal });
-    let members = await this.#members(signal);
-    if (ready?.czxid !== opened) members = await this.#olderThan(members, opened, signal);
-    const [lowest, ...others] = members.toSorted();
+    // Of this round are those who were there when the room opened, and those who have written to `ready` since.
+    const joined = ready?.czxid === opened ? ready.mzxid : opened;
+    const members = await this.#olderThan(await this.#members(signal), joined, signal);
+    const [lowest, ...others] = members.toSorted((a, b) => (a.name < b.name ? -1 : 1));
     if (lowest === undefined) return 'pass';
-    if (lowest !== this.#name) {
+    if (lowest.name !== this.#name) {
       await member.znode.delete();
       return this.#watch(lowest, attempt);
     }
@@ -234,12 +241,13 @@ export class DistributedDoubleBarrier {
   }
 
   /** Sees to it that we are woken when a member goes. */
-  async #watch(name: string, { signal, watcherFor }: BarrierLook): Promise<Seen> {
+  async #watch({ name, czxid }: SeenMember, { signal, watcherFor }: BarrierLook): Promise<Seen> {
     const path = joinPath(this.path, name);
     try {
       // By getData, which leaves no watch where there is no znode.
-      await this.#client.getData(path, { watcher: watcherFor(path), signal, decompressed: false });
-      return 'wait';
+      const { stat } = await this.#client.getData(path, { watcher: watcherFor(path), signal, decompressed: false });
+      // Or it has left meanwhile, and waits for us in the next round.
+      return stat.czxid === czxid ? 'wait' : 'again';
     } catch (error) {
       if (error instanceof NoNodeError) return 'again';
       throw error;
@@ -258,11 +266,14 @@ export class DistributedDoubleBarrier {
     return children.filter((name) => MEMBER.test(name));
   }
 
-  async #olderThan(members: readonly string[], zxid: Zxid, signal: AbortSignal): Promise<string[]> {
+  async #olderThan(names: readonly string[], zxid: Zxid, signal: AbortSignal): Promise<SeenMember[]> {
     const stats = await Promise.all(
-      members.map((name) => this.#client.checkExists(joinPath(this.path, name), { signal })),
+      names.map((name) => this.#client.checkExists(joinPath(this.path, name), { signal })),
     );
-    return members.filter((_, index) => (stats[index]?.czxid ?? zxid) < zxid);
+    return names.flatMap((name, index) => {
+      const czxid = stats[index]?.czxid;
+      return czxid !== undefined && czxid < zxid ? [{ name, czxid }] : [];
+    });
   }
 
   get #wait() {

@@ -52,6 +52,10 @@ export class VirtualClock implements Clock {
     return this.#now;
   }
 
+  wallTime(): number {
+    return this.#now;
+  }
+
   after(ms: number, run: () => void): Timer {
     const alarm = { at: this.#now + ms, run };
     this.#alarms.add(alarm);
@@ -216,6 +220,8 @@ export class FakeClient {
   onAnswer: (operation: string, path: string) => void | Promise<void> = () => undefined;
   /** Operations executed, as `operation path`. */
   requests: string[] = [];
+  /** The mode of each create, by the path that was asked for. */
+  readonly modes = new Map<string, CreateMode>();
   readonly #servers: FakeServers;
   readonly #events = new EventSource<FakeClientEvents>();
 
@@ -296,6 +302,7 @@ export class FakeClient {
     return new FakeCreateBuilder((path, data = 'default', { mode, isProtected }) => {
       const prefix = isProtected ? '_c_00000000-0000-4000-8000-000000000000-' : '';
       const name = joinPath(parentOf(path), `${prefix}${nameOf(path)}`);
+      this.modes.set(path, mode);
       return this.#execute('create', path, () => {
         const owner = isEphemeral(mode) ? this.sessionId : NO_SESSION;
         return isSequential(mode)

@@ -15,7 +15,7 @@ export { DistributedBarrier } from './barrier.ts';
 export { CachedAtomicInteger, CachedAtomicLong } from './cached-atomic-number.ts';
 export { IllegalTrySetVersionError } from './conditional-write.ts';
 export { type ChildData, CuratorCache, type CuratorCacheEvents, type CuratorCacheOptions } from './curator-cache.ts';
-export { type DelayQueueOptions, DistributedDelayQueue } from './delay-queue.ts';
+export { DistributedDelayQueue } from './delay-queue.ts';
 export type { DownInstancePolicy } from './discovery/down-instances.ts';
 export { JsonInstanceSerializer, type JsonInstanceSerializerOptions } from './discovery/json-instance-serializer.ts';
 export {

@@ -44,7 +44,10 @@ export interface QueueOptions<T> {
 export interface ConsumeOptions {
   /** What happens to a message when its consumer crashes. `at-least-once` by default. */
   readonly delivery?: Delivery | undefined;
-  /** How many znodes may be on their way or in hand, and not settled. 1 by default: an item is fetched when the one before is settled. */
+  /**
+   * How many znodes may be on their way or in hand, and not settled. 1 by default: an item is fetched when the one before is settled. Of many, the
+   * next ones are fetched together when half of them have been handed out.
+   */
   readonly prefetch?: number | undefined;
   /**
    * Aborting ends the loop with the signal's reason. What was not handed out is given back at once; what was stays with whoever has it, until it
@@ -77,7 +80,6 @@ export class UnknownItemError extends ZooKeeperError {
 interface QueueKind {
   readonly order: QueueOrder;
   readonly itemsBeforeRefresh?: number | undefined;
-  readonly now?: (() => number) | undefined;
 }
 
 /** See `DistributedQueue`, which is the plain one. */
@@ -111,7 +113,6 @@ export class ItemQueue<T> implements AsyncDisposable {
       ...{ client, path, lockPath, errorPath, report: this.#report },
       order: kind.order,
       itemsBeforeRefresh: kind.itemsBeforeRefresh ?? Number.POSITIVE_INFINITY,
-      now: kind.now ?? Date.now,
       read: (path, data) => deserialize(this.#items, path, data),
       requeue: (label, data) => this.#producer.put(`${ITEM_PREFIX}${label}`, data),
       reportStrangers: (names) => {

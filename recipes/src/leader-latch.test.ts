@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { ClientClosedError, NoAuthError } from 'zookeeper-client-ts';
+import { ClientClosedError, NoAuthError, NoNodeError } from 'zookeeper-client-ts';
 import { afterMicrotasks, type FakeClient, FakeServers, settle } from './fake-client.fixture.ts';
 import { LeaderLatch, type LeaderLatchOptions } from './leader-latch.ts';
 import type { OwnershipLostError } from './ownership.ts';
@@ -63,7 +63,10 @@ describe('LeaderLatch', () => {
   });
 
   it('has no leader and no participants on a path that does not exist', async () => {
-    const { latch } = latchOf(new FakeServers().newClient().start());
+    const { client, latch } = latchOf(new FakeServers().newClient().start());
+    client.onRequest = () => {
+      throw new NoNodeError('nothing there', { path: PATH });
+    };
     expect(await latch.getLeader()).toBeUndefined();
     expect(await latch.getParticipants()).toEqual([]);
   });

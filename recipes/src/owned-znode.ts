@@ -4,7 +4,7 @@
  * What must always hold:
  * - Granted is only what an answer to the znode's own session has shown to be there (CURATOR-604, 620, 653, 696).
  * - While it is held it is watched, or the request for the watch is on its way: that somebody else deletes it ends what is
- *   held. There is one watch at a time.
+ *   held. There is one watch at a time, and who waits has set it before (`confirm`).
  * - Once given up it grants nothing more, although it may still be there until the servers can be told (CURATOR-678). Its name
  *   was ours alone, so deleting it late can't hit another's.
  */
@@ -57,6 +57,14 @@ export class OwnedZnode {
     this.#onData = onData;
   }
 
+  /**
+   * Whether its watch is set, or on its way. Once {@link confirm} has said that it is there, and as long as this is true, whatever the server tells
+   * the session of other znodes it tells while this one is there: events come in the order of the changes.
+   */
+  get isWatched(): boolean {
+    return this.#isWatched;
+  }
+
   /** {@link confirm}, then {@link grant}. Undefined if there is nothing to be granted. */
   async claim({ signal }: { signal?: AbortSignal | undefined } = {}): Promise<Ownership | undefined> {
     this.#endGrant();
@@ -72,9 +80,9 @@ export class OwnedZnode {
   }
 
   /**
-   * A new handle; those of earlier grants end. For who has just seen the znode in an answer of its session: by
-   * {@link confirm}, or in a list that was read after it was created. The second sets no watch: that request leaves now, and
-   * the handle ends if it finds the znode gone. Undefined if the znode was given up, or belongs to a session that isn't the
+   * A new handle; those of earlier grants end. For who has just seen that the znode is there, in what the server has told its session: by
+   * {@link confirm}, in a list that was read after it was created, or by an event while it {@link isWatched}. Where no watch is set, that
+   * request leaves now, and the handle ends if it finds the znode gone. Undefined if the znode was given up, or belongs to a session that isn't the
    * present one: after a session is lost on this side, the server may show its znodes for a while (CURATOR-604, 696). The
    * handle has already ended if the connection broke meanwhile.
    */

@@ -158,6 +158,20 @@ describe('PersistentNode', () => {
     await node.close();
   });
 
+  it('writes again what was set last when a write of its session before comes late, and leaves what others write', async () => {
+    const { servers, client, node } = await kept();
+    await node.setData('one');
+    client.lose();
+    await node.setData('two');
+    servers.setData(PATH, 'one');
+    await settle();
+    expect(textAt(servers)).toBe('two');
+    servers.setData(PATH, 'of others');
+    await settle();
+    expect(textAt(servers)).toBe('of others');
+    await node.close();
+  });
+
   it('writes other data when they are set, in their order', async () => {
     const { servers, client, node } = await kept();
     await node.setData('one');

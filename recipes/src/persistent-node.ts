@@ -6,7 +6,8 @@
  * - Its path is settled by the first create: number and protection come back with every later one (CURATOR-190).
  * - Where it exists already it is taken over: our data is written to it, and it is watched like one that was made here. It may be the
  *   remains of a session before, which go when that expires, and take our data with them (CURATOR-154, 241).
- * - The data that was set last is what is written, as soon as it can be, also by the create.
+ * - The data that was set last is what is written, as soon as it can be, also by the create; and again if a write before it, of an earlier
+ *   session, comes late.
  * - What the server refuses is not tried again until the connection has changed, or there is other data (CURATOR-364, 228).
  * - Closing deletes what was made or taken over, and nothing that others have put in its place; a create that was under way is waited for
  *   first (CURATOR-506). An ephemeral of a session that isn't ours is left to that.
@@ -33,6 +34,7 @@ import {
 import { doneUnlessOffline } from './closing.ts';
 import { type ErrorEvents, tellError } from './error-events.ts';
 import { type RecipeState, RecipeStateError } from './recipe-state.ts';
+import { SentData } from './sent-data.ts';
 import { bytes, type Serializer } from './serializer.ts';
 import { WakeUp } from './wake-up.ts';
 
@@ -84,6 +86,8 @@ export class PersistentNode<T = Uint8Array> implements AsyncDisposable {
   readonly #options: PersistentNodeOptions<T>;
   readonly #events = new EventSource<PersistentNodeEvents>();
   readonly #wakeUp: WakeUp;
+  /** Ends attempts to write: whoever comes after us at this path has its own data. */
+  readonly #closing = new AbortController();
   readonly #waiters = new Set<Waiter>();
   #state: RecipeState = 'LATENT';
   /** What is to be in the znode: the value, its bytes, and how often it was set. */
@@ -99,6 +103,7 @@ export class PersistentNode<T = Uint8Array> implements AsyncDisposable {
   readonly #sessions = new Set<SessionId>();
   /** It was made or taken over, and nobody was told. */
   #isNews = false;
+  readonly #sent = new SentData();
   /** The latest of what was wanted that has ever been stored. */
   #stored = -1;
   #running: Promise<void> | undefined;
@@ -222,6 +227,7 @@ export class PersistentNode<T = Uint8Array> implements AsyncDisposable {
   #end(reason: unknown): void {
     this.#state = 'CLOSED';
     this.#rejectWaiters(reason);
+    this.#closing.abort(reason);
     this.#wakeUp.call();
   }
 
@@ -264,6 +270,8 @@ export class PersistentNode<T = Uint8Array> implements AsyncDisposable {
       return await step();
     } catch (error) {
       if (error instanceof ClientClosedError) throw error;
+      const { signal } = this.#closing;
+      if (signal.aborted && error === signal.reason) return false;
       if (isRetryable(error)) {
         await this.#wakeUp.sleep({ timeoutMs: PAUSE_MS });
       } else {
@@ -301,6 +309,7 @@ export class PersistentNode<T = Uint8Array> implements AsyncDisposable {
     if (protect && isFirst) create.withProtection();
     if (ttlMs !== undefined) create.withTtl(ttlMs);
     this.#sessions.add(sessionId);
+    if (data !== undefined) this.#sent.add(data);
     this.#znode = undefined;
     try {
       const { path, stat } = await create.storingStat().forPath(this.#actualPath ?? this.path, data);
@@ -325,11 +334,14 @@ export class PersistentNode<T = Uint8Array> implements AsyncDisposable {
     // Before the request, so that an event that overtakes our waking up is not forgotten.
     this.#watchedIn = sessionId;
     try {
-      const { stat } = await this.#client.getData(this.#actualPath ?? this.path, { watcher: this.#onEvent });
+      const path = this.#actualPath ?? this.path;
+      const { data, stat } = await this.#client.getData(path, { watcher: this.#onEvent });
       // The watch fired before we got to see the answer, which is thereby out of date.
       if (this.#watchedIn === undefined || this.#znode === undefined) return;
-      // Another one than the one that our data was written to.
-      if (stat.czxid !== this.#znode.czxid) this.#written = undefined;
+      const { data: wanted } = this.#wanted;
+      const isLate = wanted !== undefined && !data.equals(wanted) && this.#sent.has(data);
+      // Another one than the one that our data was written to, or what was written to it before came after it.
+      if (stat.czxid !== this.#znode.czxid || isLate) this.#written = undefined;
       this.#znode = { ...this.#znode, czxid: stat.czxid };
     } catch (error) {
       this.#watchedIn = undefined;
@@ -347,8 +359,9 @@ export class PersistentNode<T = Uint8Array> implements AsyncDisposable {
 
   async #write(): Promise<void> {
     const { data, revision } = this.#wanted;
+    if (data !== undefined) this.#sent.add(data);
     try {
-      await this.#client.setData(this.#actualPath ?? this.path, data);
+      await this.#client.setData(this.#actualPath ?? this.path, data, { signal: this.#closing.signal });
       this.#written = revision;
     } catch (error) {
       if (!(error instanceof NoNodeError)) throw error;

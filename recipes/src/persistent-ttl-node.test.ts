@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { ConnectionLossError, NoAuthError } from 'zookeeper-client-ts';
+import { ConnectionLossError, CreateMode, NoAuthError } from 'zookeeper-client-ts';
 import { type FakeClient, FakeServers, settle } from './fake-client.fixture.ts';
 import { PersistentTtlNode } from './persistent-ttl-node.ts';
 import { RecipeStateError } from './recipe-state.ts';
@@ -32,6 +32,8 @@ describe('PersistentTtlNode', () => {
     await client.clock.advance(20_000);
     expect(touches(servers)).toBe(4);
     expect(servers.read(PATH)).toMatchObject({ data: Buffer.from('mine'), stat: { version: 0 } });
+    // Also the one that is never written to: a container goes only behind a child.
+    expect([...client.modes.values()]).toEqual([CreateMode.PERSISTENT_WITH_TTL, CreateMode.PERSISTENT_WITH_TTL]);
     await node.close();
   });
 

@@ -5,7 +5,8 @@
  * - The children are listed when the known ones are used up and a watch says that there are others, not for each item. The watch is set by
  *   the list itself, and everything is listed again after an outage and in another session (CURATOR-623).
  * - Items are handed out in the order of the list. One that somebody else has in hand is passed over, and looked at again when it is free.
- * - What is in hand and has not been settled is at most `prefetch` znodes.
+ * - What is in hand and has not been settled is at most `prefetch` znodes. When so many are, no others are asked for until half of them have been
+ *   handed out: those that are asked for in one turn cost the servers one transaction.
  * - With delivery `at-least-once`, nothing is handed out whose lock is in doubt. Whatever ends a consumer, what it has not handed out is
  *   given back.
  */
@@ -38,8 +39,6 @@ export interface ConsumedQueue<T>
   readonly order: QueueOrder;
   /** After so many items the children are listed again, if there are others. */
   readonly itemsBeforeRefresh: number;
-  /** The wall clock, ms since 1970. */
-  readonly now: () => number;
   readonly reportStrangers: (names: readonly string[]) => void;
 }
 
@@ -94,6 +93,8 @@ export class QueueConsumer<T> implements AsyncIterator<QueueMessage<T>, undefine
   readonly #locked = new Set<string>();
   /** Names of items that can't be had, and were reported. */
   readonly #unusable = new Set<string>();
+  /** From when half of what we may have in hand was handed out, until all hands are full. */
+  #isFilling = true;
   /** Wanted or there, and not handed out, in their order. */
   readonly #line: Slot<T>[] = [];
   readonly #waiters: Waiter<T>[] = [];
@@ -203,7 +204,9 @@ export class QueueConsumer<T> implements AsyncIterator<QueueMessage<T>, undefine
   }
 
   async #lookFor(client: CuratorFramework, taker: ItemTaker<T>): Promise<void> {
+    const { prefetch } = this.#options;
     this.#wakeUp.clear();
+    this.#isFilling ||= this.#line.length <= prefetch / 2;
     if (this.#isListWanted) await this.#list(client);
     while (this.#hasRoom && !this.#isListWanted) {
       const item = this.#nextDue();
@@ -211,12 +214,13 @@ export class QueueConsumer<T> implements AsyncIterator<QueueMessage<T>, undefine
       this.#backlog.pop();
       this.#take(taker, item);
     }
+    if (this.#inHand.size >= prefetch) this.#isFilling = false;
     if (!this.#isListWanted) await this.#wakeUp.sleep(this.#untilDue());
   }
 
   get #hasRoom(): boolean {
     const isPossible = this.#end === undefined && this.#queue.client.state !== 'READ_ONLY';
-    return isPossible && this.#inHand.size < this.#options.prefetch;
+    return isPossible && this.#isFilling && this.#inHand.size < this.#options.prefetch;
   }
 
   get #isListWanted(): boolean {
@@ -226,13 +230,13 @@ export class QueueConsumer<T> implements AsyncIterator<QueueMessage<T>, undefine
 
   #nextDue(): ItemName | undefined {
     const next = this.#backlog.at(-1);
-    return next !== undefined && next.dueAt <= this.#queue.now() ? next : undefined;
+    return next !== undefined && next.dueAt <= this.#queue.client.clock.wallTime() ? next : undefined;
   }
 
   #untilDue(): { readonly timeoutMs?: number } {
     const next = this.#backlog.at(-1);
     if (next === undefined || !this.#hasRoom) return {};
-    return { timeoutMs: Math.min(Math.max(next.dueAt - this.#queue.now(), 0), WAIT_MS_MAX) };
+    return { timeoutMs: Math.min(Math.max(next.dueAt - this.#queue.client.clock.wallTime(), 0), WAIT_MS_MAX) };
   }
 
   async #list(client: CuratorFramework): Promise<void> {
@@ -337,18 +341,24 @@ export class QueueConsumer<T> implements AsyncIterator<QueueMessage<T>, undefine
       if (slot === undefined || slot.messages === undefined) break;
       if (slot.held?.signal.aborted) {
         // In doubt, or lost, before anybody has seen it.
-        this.#line.shift();
+        this.#shiftLine();
         this.#giveBack(slot);
         continue;
       }
       const value = slot.messages.shift();
       if (slot.messages.length === 0) {
-        this.#line.shift();
-        if (slot.held === undefined && this.#inHand.delete(slot.item.name)) this.#wakeUp.call();
+        this.#shiftLine();
+        if (slot.held === undefined) this.#inHand.delete(slot.item.name);
       }
       if (value !== undefined) this.#waiters.shift()?.resolve({ done: false, value });
     }
     if (this.#end !== undefined) this.#tellEnd(this.#end);
+  }
+
+  /** There may be room for others then. */
+  #shiftLine(): void {
+    this.#line.shift();
+    this.#wakeUp.call();
   }
 
   #tellEnd(end: End): void {

@@ -1,4 +1,9 @@
-/** A consumer by callback (Curator's `QueueConsumer`): one call after the other, as long as it isn't stopped, whatever goes wrong. */
+/**
+ * A consumer by callback (Curator's `QueueConsumer`): one call after the other, as long as it isn't stopped, whatever goes wrong.
+ *
+ * What must always hold: a message is settled by what its call came to. The next call doesn't wait for that, as far as `prefetch` lets it: messages
+ * that are acknowledged meanwhile share a transaction. The end waits for all.
+ */
 import { ClientClosedError, type Clock } from 'zookeeper-client-ts';
 import type { QueueConsumer } from './queue-consumer.ts';
 import type { QueueMessage, Verdict } from './queue-message.ts';
@@ -33,6 +38,8 @@ export class MessageLoop<T> {
   readonly #wakeUp: WakeUp;
   #consumer: QueueConsumer<T>;
   #isClosed = false;
+  /** What its messages are settled by. None of it rejects. */
+  readonly #settling = new Set<Promise<void>>();
   #running: Promise<void> = Promise.resolve();
 
   constructor(consume: CallbackConsumer<T>, options: MessageLoopOptions<T>) {
@@ -47,7 +54,7 @@ export class MessageLoop<T> {
     return this;
   }
 
-  /** Resolves when the call that is under way is over, and its message settled. */
+  /** Resolves when the call that is under way is over, and all messages are settled. */
   async close(): Promise<void> {
     this.#isClosed = true;
     this.#consumer.stop();
@@ -67,11 +74,17 @@ export class MessageLoop<T> {
       }
       await this.#wakeUp.sleep({ timeoutMs: REFUSED_PAUSE_MS });
       if (this.#isClosed) break;
-      await this.#consumer.return();
+      await this.#endConsumer();
       this.#consumer = this.#options.newConsumer();
     }
-    await this.#consumer.return();
+    await this.#endConsumer();
     this.#options.onEnd();
+  }
+
+  /** It gives back what is not settled. */
+  async #endConsumer(): Promise<void> {
+    await Promise.all(this.#settling);
+    await this.#consumer.return();
   }
 
   async #handle(message: QueueMessage<T>): Promise<void> {
@@ -83,6 +96,14 @@ export class MessageLoop<T> {
       this.#options.report(error);
       verdict = verdictOf[this.#options.errorMode];
     }
+    const settling = this.#settle(message, verdict).finally(() => this.#settling.delete(settling));
+    this.#settling.add(settling);
+    // Its znode is gone: what is to be stored again is nowhere else.
+    if (message.held === undefined) await settling;
+  }
+
+  /** Never rejects. */
+  async #settle(message: QueueMessage<T>, verdict: Verdict): Promise<void> {
     try {
       await message[verdict]();
     } catch (error) {

@@ -153,6 +153,17 @@ describe('InterProcessReadWriteLock', () => {
       expect(servers.znodes.size).toBe(0);
     });
 
+    it('rejects with the loss when what it has made goes with the session', async () => {
+      const { servers, client, lock } = newLock();
+      const writing = await lock.writeLock.acquire();
+      client.onAnswer = (operation) => {
+        if (operation === 'transaction') client.lose();
+        if (operation === 'transaction') servers.expire(writing.sessionId);
+      };
+      await expect(lock.readLock.acquire({ owner: writing })).rejects.toBeInstanceOf(OwnershipLostError);
+      expect(servers.znodes.size).toBe(0);
+    });
+
     it('is undone when its answer is lost for good', async () => {
       const { servers, client, lock } = newLock();
       const writing = await lock.writeLock.acquire();

@@ -15,12 +15,13 @@ import {
   type CuratorFramework,
   joinPath,
   NodeExistsError,
+  NoNodeError,
   randomUuid,
   ZooKeeperError,
 } from 'zookeeper-client-ts';
 import { LineLock, type LockAcquireOptions, type LockOptions } from './line-lock.ts';
 import { deleteNowOrLater, OwnedZnode } from './owned-znode.ts';
-import type { Ownership } from './ownership.ts';
+import { type Ownership, OwnershipLostError } from './ownership.ts';
 
 /** Who holds the read lock asked for the write lock: it would wait for itself. Release the read lock first. */
 export class LockUpgradeError extends ZooKeeperError {
@@ -88,7 +89,10 @@ export class InterProcessReadWriteLock {
         // By an attempt of ours whose answer was lost.
         if (!(error instanceof NodeExistsError)) throw error;
       });
-      const { stat } = await this.#client.getData(path, { signal });
+      const { stat } = await this.#client.getData(path, { signal }).catch((error: unknown) => {
+        // It has gone again, with the session of both.
+        throw error instanceof NoNodeError ? new OwnershipLostError(path, 'LOST') : error;
+      });
       // Not its own czxid, which is higher than that of a writer behind it: tokens rise in the order of the line.
       return new OwnedZnode(this.#client, { path, stat }, { id: '', token: writing.token });
     } catch (error) {

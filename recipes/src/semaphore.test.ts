@@ -258,6 +258,21 @@ describe('InterProcessSemaphoreV2', () => {
     expect(leasesOf(servers)).toHaveLength(1);
   });
 
+  it('one that has lost its place gives its leases back before it stands behind others', async () => {
+    const { servers, held, client, waiting } = await oneWaits();
+    const other = follow(newSemaphore(servers).semaphore.acquire());
+    await settle();
+    servers.delete(`${PATH}/locks/${lineOf(servers)[0]}`);
+    await comesBack(client)();
+    await settle();
+    await held.parts[0]?.release();
+    await settle();
+    expect([waiting.held, other.held?.isHeld()]).toEqual([undefined, true]);
+    await other.held?.release();
+    await settle();
+    expect(waiting.held?.isHeld()).toBe(true);
+  });
+
   it('looks again when the retries of a read have come to an end', async () => {
     const { held, client, waiting } = await oneWaits();
     client.onAnswer = (operation) => {
@@ -271,6 +286,23 @@ describe('InterProcessSemaphoreV2', () => {
     await settle();
     expect(waiting.held?.isHeld()).toBe(true);
   });
+
+  it.each(['acquire', 'tryAcquire'] as const)(
+    'a lease that is lost while it leaves the line is not handed out by %s',
+    async (method) => {
+      const { servers, client, semaphore } = newSemaphore();
+      client.onAnswer = (operation, path) => {
+        if (operation !== 'delete' || !path.includes('/locks/')) return;
+        client.onAnswer = () => undefined;
+        client.lose();
+      };
+      const lease = await semaphore[method]();
+      if (method === 'acquire') expect(lease?.isHeld()).toBe(true);
+      else expect(lease).toBeUndefined();
+      await lease?.release();
+      expect([...leasesOf(servers), ...lineOf(servers)]).toEqual([]);
+    },
+  );
 
   it('using holds a lease while the work lasts', async () => {
     const { servers, semaphore } = newSemaphore();

@@ -10,7 +10,8 @@
  * - A lease is granted only when the server has listed it among no more leases than the limit. Whoever counts has made its
  *   leases before, so two who count at the same time can't both find room for the last one.
  * - Only the first of the line counts, and watches; a lease that is returned wakes one, and those who want many aren't
- *   overtaken by those who want one. All leases of one acquire are taken in one turn: nobody waits with half of them in hand.
+ *   overtaken by those who want one. All leases of one acquire are taken in one turn: nobody waits with half of them in hand, and nobody
+ *   stands behind others with any: they would wait for each other. Whoever has lost its place has given them back before it joins again.
  * - All or nothing: whatever an acquire rejects with, it leaves no lease behind (CURATOR-335, 462).
  * - A change of the limit wakes who waits (CURATOR-75). Nobody loses a lease by it.
  * - Strangers among the leases are not counted. (Curator counts them.)
@@ -197,6 +198,7 @@ class LeaseTaker {
       lineName: 'lock-',
       id: '',
       report: parts.report,
+      beforeJoining: () => this.#giveBack(),
     });
     this.#wakeUp = new WakeUp(parts.client.clock);
   }
@@ -210,12 +212,26 @@ class LeaseTaker {
       limit.on('change', this.#wakeUp.call),
       onAbort(this.#wish.signal, this.#wakeUp.call),
     ];
+    try {
+      for (;;) {
+        const granted = await this.#takeAndLeave();
+        if (granted === undefined || granted.every((lease) => lease.isHeld())) return granted;
+        // Lost on the way out of the line: it begins anew.
+        await this.#giveBack();
+        if (!this.#wish.isPatient) return undefined;
+      }
+    } finally {
+      for (const each of stop) each();
+    }
+  }
+
+  /** Afterwards it stands in line no more, and has no leases but those that were granted. */
+  async #takeAndLeave(): Promise<readonly Ownership[] | undefined> {
     let granted: readonly Ownership[] | undefined;
     try {
       granted = await this.#takeInTurn();
       return granted;
     } finally {
-      for (const each of stop) each();
       if (granted === undefined) await this.#giveBack();
       await this.#line.leave().catch(this.#parts.report);
     }

@@ -22,6 +22,7 @@ export class CuttingPorts implements Ports {
   readonly #machine = systemPorts();
   readonly clock: Clock = {
     now: () => this.#machine.clock.now() * SPEED,
+    wallTime: () => this.#machine.clock.wallTime(),
     after: (ms, run) => this.#machine.clock.after(ms / SPEED, run),
     soon: (run) => this.#machine.clock.soon(run),
   };

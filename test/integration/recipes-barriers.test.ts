@@ -271,6 +271,33 @@ describe('DistributedDoubleBarrier', () => {
     await leaving.result;
   });
 
+  it('who leaves waits for nobody who is waiting in the next round already', async () => {
+    const [a, b] = (await newClients(2)) as [CuratorFramework, CuratorFramework];
+    const pair = [a, b].map((client) => new DistributedDoubleBarrier(client, PATH, 2));
+    await Promise.all(pair.map((barrier) => barrier.enter()));
+    // The one whose name comes last sees the other, who has gone and come again before it is watched.
+    const [first, second] = (await membersIn(a)).toSorted();
+    const order = (await a.getData(`${PATH}/${first}`)).stat.ephemeralOwner === a.sessionId ? pair : pair.toReversed();
+    const [quick, slow] = order as [DistributedDoubleBarrier, DistributedDoubleBarrier];
+    const slowClient = quick === pair[0] ? b : a;
+    const getData = slowClient.getData.bind(slowClient);
+    let again: { isSettled: boolean; readonly result: Promise<unknown> } | undefined;
+    Object.assign(slowClient, {
+      getData: async (...args: Parameters<typeof getData>) => {
+        if (again === undefined) {
+          await quick.leave();
+          again = follow(quick.enter());
+          await expect.poll(() => membersIn(slowClient)).toEqual([first]);
+        }
+        return getData(...args);
+      },
+    });
+    await slow.leave();
+    expect(again?.isSettled).toBe(false);
+    await Promise.all([slow.enter(), again?.result]);
+    expect((await membersIn(a)).toSorted()).toEqual([first, second]);
+  });
+
   it('a member that loses its session is told, and keeps nobody from leaving', async () => {
     const [a, b] = (await newClients(2)) as [CuratorFramework, CuratorFramework];
     const first = new DistributedDoubleBarrier(a, PATH, 2);

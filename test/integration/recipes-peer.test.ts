@@ -126,11 +126,17 @@ describe('the peer', { timeout: 120_000 }, () => {
     await Promise.all([cache.line('INITIALIZED'), watcher.line('SET')]);
     const node = start('node', '/node', 'x');
     expect((await node.line('CREATED')).details).toBe('/node');
+    // A cache is behind: what has come and gone before it looked, it doesn't tell.
+    expect((await cache.line('ADDED')).details).toBe('/node x');
     node.say('data y');
+    await node.line('SET');
+    expect((await cache.line('CHANGED')).details).toBe('/node y');
     node.say('close');
-    await said(node, 'SET');
+    await said(node);
+    expect((await cache.line('REMOVED')).details).toBe('/node');
+    for (const event of ['NodeCreated', 'NodeDataChanged', 'NodeDeleted'])
+      expect((await watcher.line('EVENT')).details).toBe(`${event} /node`);
     for (const peer of [cache, watcher]) {
-      await peer.line(peer === cache ? 'REMOVED' : 'EVENT');
       peer.say('close');
       await said(peer);
     }

@@ -8,11 +8,11 @@ import {
   ExponentialBackoffRetry,
   NoAuthError,
   NoWatcherError,
+  type Ports,
   READ_ACL,
   SchemaSet,
   SchemaViolationError,
   systemPorts,
-  type Transport,
 } from 'zookeeper-client-ts';
 import {
   type ConsumeOptions,
@@ -44,11 +44,11 @@ afterEach(async () => {
   await server.close();
 });
 
-async function newClient({ transport, schemaSet }: { transport?: Transport; schemaSet?: SchemaSet } = {}) {
+async function newClient({ schemaSet, ...ports }: Partial<Ports> & { schemaSet?: SchemaSet } = {}) {
   const client = await connect(server.connectString, {
     sessionTimeoutMs: 10_000,
     retry: new ExponentialBackoffRetry(10, 10, 100),
-    ...(transport && { ports: { ...systemPorts(), transport } }),
+    ports: { ...systemPorts(), ...ports },
     schemaSet,
   });
   clients.push(client);
@@ -672,11 +672,54 @@ describe('DistributedPriorityQueue', () => {
   });
 });
 
+describe('items that are fetched ahead', () => {
+  const locksOf = async (client: CuratorFramework) => (await client.getChildren('/queue-locks')).length;
+
+  it('are fetched together, when half of those before have been handed out', async () => {
+    const client = await newClient();
+    const queue = newQueue(client);
+    await Promise.all(Array.from({ length: 12 }, (_, index) => queue.put(`${index}`)));
+    const consumer = consumerOf(queue, { prefetch: 8 });
+    const first = await takeOne(consumer);
+    await expect.poll(() => locksOf(client)).toBe(8);
+    await first.ack();
+    for (const left of [7, 6, 5]) {
+      expect(await locksOf(client)).toBe(left);
+      await (await takeOne(consumer)).ack();
+    }
+    // Four were left when the fourth was handed out: three were fetched.
+    await expect.poll(() => locksOf(client)).toBe(7);
+    expect(await drain(consumer, 8)).toEqual(['4', '5', '6', '7', '8', '9', '10', '11']);
+  });
+
+  it('are fetched at once where all are handed out, however many of them are not settled', async () => {
+    const queue = newQueue(await newClient());
+    await Promise.all(Array.from({ length: 6 }, (_, index) => queue.put(`${index}`)));
+    const consumer = consumerOf(queue, { prefetch: 4 });
+    const [first] = await take(consumer, 4);
+    await first?.ack();
+    expect((await takeOne(consumer)).value).toBe('4');
+  });
+
+  it('callbacks go on while messages are acknowledged; stopping waits for all of them', async () => {
+    const client = await newClient();
+    const queue = newQueue(client);
+    await Promise.all(Array.from({ length: 50 }, (_, index) => queue.put(`${index}`)));
+    const handled: string[] = [];
+    const stop = queue.onMessage((value) => void handled.push(value), { prefetch: 10 });
+    await expect.poll(() => handled.length).toBe(50);
+    await stop();
+    expect(handled).toEqual(Array.from({ length: 50 }, (_, index) => `${index}`));
+    expect(await client.getChildren('/queue')).toEqual([]);
+    expect(await client.getChildren('/queue-locks')).toEqual([]);
+  });
+});
+
 describe('DistributedDelayQueue', () => {
   it('gives nothing before it is due, and what is due first comes first, also if it was put later', async () => {
     let now = 1_000;
-    const client = await newClient();
-    const queue = new DistributedDelayQueue(client, '/queue', { serializer: string, now: () => now });
+    const client = await newClient({ clock: { ...systemPorts().clock, wallTime: () => now } });
+    const queue = new DistributedDelayQueue(client, '/queue', { serializer: string });
     await queue.put('tie 1', 5_000);
     await queue.put('tie 2', new Date(5_000));
     await queue.put('late', 9_000);

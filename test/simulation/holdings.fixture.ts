@@ -2,8 +2,8 @@
  * Who holds what, as an observer sees it who knows all clocks; and a store that refuses stale tokens (the fenced register).
  *
  * - R-MUTEX: what one holds excludes others, from the grant until it is released, its signal has fired, or its lease has ended by its own
- *   clock, whichever comes first, also while it is frozen; and each grant was due by the tree, at some zxid: nobody stood in its way.
- *   That includes R-FIFO.
+ *   clock, whichever comes first, also while it is frozen; and each grant was due by the tree, at some zxid: its znode was of the
+ *   holder's session, and nobody stood in its way. That includes R-FIFO.
  * - R-FENCE: tokens rise by the order of the grants, and the store never refuses who holds.
  * - R-LOST: the signal fires no later than the lease ends, and who looks at it knows at once.
  * - R-ORPHAN: in the end, no znode is left.
@@ -54,6 +54,7 @@ export class Holdings {
   readonly #rules: HoldingRules;
   /** Those that have not been released. */
   readonly #open = new Set<Holding>();
+  /** Names with the sessions that owned them. */
   readonly #due = new Set<string>();
   /** By thing. */
   readonly #tokens = new Map<string, Tokens>();
@@ -62,7 +63,7 @@ export class Holdings {
     this.#run = run;
     this.#rules = rules;
     run.afterEach((hasChanged) => {
-      if (hasChanged) for (const name of rules.due(run.childrenOf(rules.folder))) this.#due.add(name);
+      if (hasChanged) this.#noteDue();
       for (const holding of this.#open) this.#checkSignal(holding);
     });
   }
@@ -74,7 +75,8 @@ export class Holdings {
     const holding: Holding = { actor, held, mode, thing, isExclusive, hasFired: !held.isHeld(), isReleased: false };
     held.signal.addEventListener('abort', () => (holding.hasFired = true), { once: true });
     const name = held.path.slice(held.path.lastIndexOf('/') + 1);
-    if (!this.#due.has(name)) this.#run.violation(`R-MUTEX: ${held.path} was granted to ${actor.name} before its turn`);
+    if (!this.#due.has(dueKey(name, held.sessionId)))
+      this.#run.violation(`R-MUTEX: ${held.path} was granted to ${actor.name} before its turn`);
     this.#open.add(holding);
     // A process that was frozen between the grant and its own next step finds what it got lost.
     if (holding.hasFired) {
@@ -130,10 +132,21 @@ export class Holdings {
     }
   }
 
-  #withOwner(path: string): string {
+  #noteDue(): void {
+    const { due, folder } = this.#rules;
+    for (const name of due(this.#run.childrenOf(folder))) {
+      this.#due.add(dueKey(name, this.#ownerOf(`${folder}/${name}`)));
+    }
+  }
+
+  #ownerOf(path: string): bigint | undefined {
     const { tree } = this.#run.server.database;
     const node = tree.find(path);
-    const owner = node === undefined ? undefined : tree.owner(node);
+    return node === undefined ? undefined : tree.owner(node);
+  }
+
+  #withOwner(path: string): string {
+    const owner = this.#ownerOf(path);
     const actor = this.#run.actors.find(({ client }) => client.sessionId === owner);
     return `${path} (${actor === undefined ? `session ${owner}` : `${actor.name}, ${actor.process.state}`})`;
   }
@@ -197,6 +210,8 @@ export class Holdings {
   }
 }
 
+const dueKey = (name: string, owner: bigint | undefined): string => `${name} ${owner}`;
+
 const described = ({ actor, held, mode }: Holding): string =>
   `${actor.name} (${mode}${mode && ' '}${held.path.slice(-10)}, ${actor.process.state})`;
 
@@ -205,3 +220,12 @@ export const sequenceOf = (name: string): number => Number(name.slice(-10));
 
 /** Names in the order of a line. */
 export const inLine = (names: readonly string[]): string[] => names.toSorted((a, b) => sequenceOf(a) - sequenceOf(b));
+
+const isWriter = (name: string): boolean => name.includes('__WRIT__');
+
+/** Of a read-write lock: a writer whom nobody stands in front of, and readers that have no writer in front of them. */
+export function dueOfReadWriteLock(names: readonly string[]): string[] {
+  const first = Math.min(...names.map(sequenceOf));
+  const firstWriter = Math.min(...names.filter(isWriter).map(sequenceOf));
+  return names.filter((name) => sequenceOf(name) <= (isWriter(name) ? first : firstWriter));
+}

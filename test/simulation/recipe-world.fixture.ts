@@ -4,7 +4,7 @@
  * there are at all: some situations come only where others don't (swarm testing).
  *
  * What is checked after every event of the world, whoever runs it:
- * - R-CONN: the server ends no session that its client still believes in.
+ * - R-CONN: the server ends no session that its client still believes in, and the states of each client follow from each other.
  * - Whatever {@link RecipeWorld.afterEach} was given.
  *
  * And in the end, when the faults are over: everybody still alive gets done, and is connected.
@@ -17,6 +17,7 @@ import type { Process } from '../simulator/process.ts';
 import { Draws, type Range, SeededRandom } from '../simulator/random.ts';
 import { startServer } from '../simulator/start-server.ts';
 import { World } from '../simulator/world.ts';
+import { ConnectionOrder } from './connection-order.fixture.ts';
 
 const TICK_MS = 500;
 const SESSION_TIMEOUTS_MS: Range = [2000, 5000];
@@ -28,18 +29,39 @@ const CHOPS = ['whole', 'whole', 'whole', 'cut', 'merge', 'mixed'] as const;
 const DONE_WITHIN_MS = 90_000;
 /** Then what is done in the background is over, even when each message of it comes late. */
 const QUIET_WITHIN_MS = 60_000;
+/** A server reads its few files in far less. */
+const RECOVERED_WITHIN_MS = 1000;
 const MESSAGE_FAULTS_MAX = 8;
 /** Which of an actor's messages a fault may strike. */
 const MESSAGES: Range = [2, 120];
 
+/** What has to have happened in a profile with faults, or it proves nothing. */
+export const FAULTS = [
+  'frozen',
+  'session expired',
+  'cut',
+  'cut between request and reply',
+  'message lost or late',
+  'partition',
+  'server killed',
+  'power lost',
+  'killed',
+] as const;
+
 export interface RecipeWorldOptions {
   readonly seed: number;
   readonly actors: number;
-  /** Nothing goes wrong. Default: faults, drawn from the seed. */
+  /** Nothing goes wrong, but for the strike. Default: faults, drawn from the seed. */
   readonly isCalm?: boolean;
+  readonly strike?: Strike | undefined;
   /** How long programs begin new things, and faults happen. */
   readonly workMs?: number;
 }
+
+/** One thing that goes wrong for the first of the actors, at one step of its life. */
+export type Strike =
+  | { readonly kind: 'freeze'; readonly afterEvent: number; readonly ms: number }
+  | { readonly kind: 'message'; readonly fault: MessageFault };
 
 /** What may go wrong in a run. Each is there for half of the seeds. */
 interface Faults {
@@ -80,9 +102,10 @@ export class Actor {
       .build();
   }
 
-  /** No message is struck from here on. */
+  /** No message is struck from here on, and connections that were are given up. */
   heal(): void {
     this.#faults.length = 0;
+    this.wire.heal();
   }
 
   between([min, max]: Range): number {
@@ -120,18 +143,25 @@ export class RecipeWorld {
   readonly #workMs: number;
   readonly #checks: (() => void)[] = [];
   readonly #liveSessions = new Set<SessionId>();
+  readonly #ownerOf = new Map<SessionId, Actor>();
+  /** Still to come. */
+  #strike: Strike | undefined;
+  #disturbances = 0;
+  #eventsOfWork = 0;
   #serverProcess: Process;
   #server: Server;
+  #startedAt = 0;
   #lastZxid: Zxid | undefined;
   #isWorking = true;
   /** The first. */
   #violation: Error | undefined;
 
-  constructor({ seed, actors, isCalm = false, workMs = 15_000 }: RecipeWorldOptions) {
+  constructor({ seed, actors, isCalm = false, strike, workMs = 15_000 }: RecipeWorldOptions) {
     this.#draws = new Draws(seed, 'recipe-world');
     const chop = CHOPS[this.#draws.between([0, CHOPS.length - 1], 0)] ?? 'whole';
     this.world = new World({ seed, trace: process.env.SIM_TRACE !== undefined, network: { chop } });
     this.#workMs = workMs;
+    this.#strike = strike;
     const drawn = (name: string): boolean => !isCalm && new Draws(seed, `fault/${name}`).chance(0.5, 0);
     this.#faults = {
       freezes: drawn('freezes'),
@@ -148,6 +178,14 @@ export class RecipeWorld {
       { length: actors },
       (_, index) => new Actor(this.world, `c${index + 1}`, this.#messageFaults(index), sessionTimeoutMs),
     );
+    for (const actor of this.actors) {
+      const { client, name } = actor;
+      client.on('state', () => {
+        this.#disturbances++;
+        this.#ownerOf.set(client.sessionId, actor);
+      });
+      new ConnectionOrder(client, (what) => this.violation(`R-CONN: ${name}: ${what}`));
+    }
   }
 
   get server(): Server {
@@ -158,9 +196,24 @@ export class RecipeWorld {
     return this.#marks;
   }
 
+  /** How often something went wrong for somebody, or was mended, as far as it can be seen from outside or by a client. */
+  get disturbances(): number {
+    return this.#disturbances;
+  }
+
+  /** Of the first actor, until its program was done, or as long as there was work. */
+  get eventsOfWork(): number {
+    return this.#eventsOfWork;
+  }
+
   /** Whether programs may begin something new. */
   get isWorking(): boolean {
     return this.#isWorking;
+  }
+
+  /** The server has had the time to read what it had written. */
+  get isServing(): boolean {
+    return this.world.running('s1') !== undefined && this.world.nowMs >= this.#startedAt + RECOVERED_WITHIN_MS;
   }
 
   mark(what: string): void {
@@ -197,7 +250,10 @@ export class RecipeWorld {
         await program(actor);
       };
       actor.process.act(run).then(
-        () => done.add(actor),
+        () => {
+          done.add(actor);
+          if (actor === this.actors[0]) this.#eventsOfWork = actor.process.events;
+        },
         (error: unknown) => failures.push(`${actor.name} threw ${error instanceof Error ? error.stack : error}`),
       );
     }
@@ -208,7 +264,10 @@ export class RecipeWorld {
     await this.#runUntil(() => failed() || this.world.nowMs >= until);
     this.#heal();
     const isOver = () => failed() || this.actors.every((actor) => done.has(actor) || isDead(actor));
-    await this.#runUntil(isOver, DONE_WITHIN_MS);
+    await this.#runUntil(isOver, DONE_WITHIN_MS).catch((cause: unknown) => {
+      const late = this.actors.filter((actor) => !done.has(actor) && !isDead(actor));
+      throw new Error(`not done: ${late.map(({ name, client }) => `${name} (${client.state})`).join(', ')}: ${cause}`);
+    });
     if (failed()) this.violation(failures.join('\n'));
     await this.#quiet();
   }
@@ -239,8 +298,11 @@ export class RecipeWorld {
     await this.until('R-CONN: everybody is connected', areConnected);
     for (const { wire } of this.actors) {
       for (const { direction, kind } of wire.struck) {
-        const isReplyLost = direction === 'reply' ? kind.startsWith('cut') : kind === 'cut after';
-        this.mark(isReplyLost ? 'reply lost' : 'message lost or late');
+        // What was asked for has its effect, and who has asked is not told.
+        const isReplyLost =
+          direction === 'reply' ? kind !== 'cut after' && kind.startsWith('cut') : kind === 'cut after';
+        if (isReplyLost) this.mark('cut between request and reply');
+        else this.mark(kind.startsWith('cut') ? 'cut' : 'message lost or late');
       }
     }
   }
@@ -254,6 +316,7 @@ export class RecipeWorld {
 
   async #runUntil(condition: () => boolean, withinMs?: number): Promise<void> {
     const check = () => {
+      this.#strikeInTime();
       const { lastZxid } = this.#server.database;
       // A server that recovers goes through what was.
       this.#hasChanged = lastZxid !== this.#lastZxid && lastZxid >= (this.#lastZxid ?? lastZxid);
@@ -268,12 +331,22 @@ export class RecipeWorld {
     await this.world.runUntil(check, withinMs === undefined ? {} : { withinMs });
   }
 
+  #strikeInTime(): void {
+    const [actor] = this.actors;
+    if (this.#strike?.kind !== 'freeze' || actor === undefined) return;
+    const { afterEvent, ms } = this.#strike;
+    if (actor.process.events < afterEvent) return;
+    this.#strike = undefined;
+    this.#freeze(actor, ms, 'frozen');
+  }
+
   #checkSessions(): void {
     const { sessions } = this.#server.database;
     for (const id of this.#liveSessions) {
       if (sessions.has(id)) continue;
       this.#liveSessions.delete(id);
-      this.mark('session ended');
+      const owner = this.#ownerOf.get(id);
+      if (owner !== undefined && !isDead(owner)) this.mark('session expired');
       for (const actor of this.actors) {
         const { client, process } = actor;
         if (isDead(actor) || client.sessionId !== id || client.lifecycle === 'STOPPED') continue;
@@ -285,12 +358,14 @@ export class RecipeWorld {
   }
 
   #startServer(): Server {
+    this.#startedAt = this.world.nowMs;
     return startServer(this.#serverProcess, {
       zooCfg: [`tickTime=${TICK_MS}`, 'minSessionTimeout=1000', 'snapCount=100000'],
     });
   }
 
   #messageFaults(actor: number): MessageFault[] {
+    if (this.#strike?.kind === 'message' && actor === 0) return [this.#strike.fault];
     if (!this.#faults.messages) return [];
     const draws = new Draws(this.world.seed, `messages/${actor}`);
     const count = draws.between([0, MESSAGE_FAULTS_MAX], 0);
@@ -346,6 +421,7 @@ export class RecipeWorld {
   #freeze(actor: Actor, ms: number, mark: string): void {
     if (!this.#isWorking || actor.process.state !== 'running') return;
     this.mark(mark);
+    this.#disturbances++;
     this.world.freeze(actor.process);
     this.world.at(this.world.nowMs + ms, () => this.#thaw(actor));
   }
@@ -353,6 +429,7 @@ export class RecipeWorld {
   #thaw(actor: Actor): void {
     if (actor.process.state !== 'frozen') return;
     actor.thawedAt = this.world.nowMs;
+    this.#disturbances++;
     this.world.thaw(actor.process);
   }
 
@@ -369,12 +446,14 @@ export class RecipeWorld {
 
   #kill(actor: Actor): void {
     this.mark('killed');
+    this.#disturbances++;
     this.world.kill(actor.process);
   }
 
   #restartServer(ms: number, isPowerLoss: boolean): void {
     if (this.world.running('s1') === undefined) return;
-    this.mark('server restarted');
+    this.mark(isPowerLoss ? 'power lost' : 'server killed');
+    this.#disturbances++;
     if (isPowerLoss) this.world.powerLoss(this.#serverProcess);
     else this.world.kill(this.#serverProcess);
     this.world.at(this.world.nowMs + ms, () => this.#reviveServer());

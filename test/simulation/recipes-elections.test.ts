@@ -5,13 +5,14 @@
 import { describe, it } from 'vitest';
 import { LeaderLatch, LeaderSelector, type Ownership } from 'zookeeper-recipes-ts';
 import { Holdings, inLine } from './holdings.fixture.ts';
-import { type Actor, RecipeWorld } from './recipe-world.fixture.ts';
+import { type Actor, FAULTS, RecipeWorld } from './recipe-world.fixture.ts';
 import { type Marks, runSeeds, SEEDS_TIMEOUT_MS } from './seeds.fixture.ts';
 
 const file = 'test/simulation/recipes-elections.test.ts';
 const ACTORS = 3;
-const FAULTS = ['frozen while holding', 'session ended', 'reply lost', 'server restarted', 'partition', 'killed'];
-const MARKS = [...FAULTS, 'granted', 'lost while holding', 'stale token refused'];
+/** Without anything that explains them. */
+const CHANGES_MAX = 2;
+const MARKS = [...FAULTS, 'frozen while holding', 'granted', 'lost while holding', 'stale token refused'];
 
 const newHoldings = (run: RecipeWorld): Holdings =>
   new Holdings(run, { folder: '/master', due: (names) => inLine(names).slice(0, 1), isGrantedAgain: true });
@@ -26,9 +27,31 @@ async function lead(run: RecipeWorld, actor: Actor, holdings: Holdings, leadersh
   holdings.releasing(holding);
 }
 
+/** R-LATCH: the leadership goes to and fro only when something goes wrong, or it is given up. */
+class Changes {
+  readonly #run: RecipeWorld;
+  #seen = 0;
+  #changes = 0;
+
+  constructor(run: RecipeWorld) {
+    this.#run = run;
+  }
+
+  onLeader(actor: Actor): void {
+    if (this.#run.disturbances !== this.#seen) this.onGivenUp();
+    this.#seen = this.#run.disturbances;
+    if (++this.#changes > CHANGES_MAX) this.#run.violation(`R-LATCH: ${actor.name} leads, after others, for no reason`);
+  }
+
+  onGivenUp(): void {
+    this.#changes = 0;
+  }
+}
+
 async function runLatch(seed: number): Promise<Marks> {
   const run = new RecipeWorld({ seed, actors: ACTORS });
   const holdings = newHoldings(run);
+  const changes = new Changes(run);
   await run.play(async (actor) => {
     const latch = new LeaderLatch(actor.client, '/master', { id: actor.name, closeMode: 'NOTIFY_LEADER' });
     let told: Ownership | undefined;
@@ -41,7 +64,12 @@ async function runLatch(seed: number): Promise<Marks> {
     latch.on('leader', (leadership) => {
       if (told !== undefined) run.violation(`R-LATCH: ${actor.name} is told twice that it leads`);
       told = leadership;
-      leading.push(lead(run, actor, holdings, leadership).then(() => leadership.release()));
+      changes.onLeader(actor);
+      const done = () => {
+        changes.onGivenUp();
+        return leadership.release();
+      };
+      leading.push(lead(run, actor, holdings, leadership).then(done));
     });
     latch.start();
     while (run.isWorking) await actor.pause([200, 400]);

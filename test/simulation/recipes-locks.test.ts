@@ -3,97 +3,65 @@
  * seed. SIM_SEEDS and SIM_SEED: see `seeds.fixture.ts`.
  */
 import { describe, it } from 'vitest';
-import { isRetryable } from 'zookeeper-client-ts';
 import {
-  AcquireTimeoutError,
+  InterProcessMultiLock,
   InterProcessMutex,
   InterProcessReadWriteLock,
   InterProcessSemaphoreMutex,
   InterProcessSemaphoreV2,
   type LineLock,
-  type LockAcquireOptions,
   type Ownership,
-  OwnershipLostError,
 } from 'zookeeper-recipes-ts';
-import { type Holding, Holdings, inLine, sequenceOf } from './holdings.fixture.ts';
-import { type Actor, GaveUp, RecipeWorld } from './recipe-world.fixture.ts';
+import { dueOfReadWriteLock, Holdings, inLine } from './holdings.fixture.ts';
+import {
+  acquired,
+  LOCK_MARKS,
+  type Lock,
+  onlyRetryable,
+  released,
+  takeTurn,
+  workWith,
+} from './recipe-turns.fixture.ts';
+import { type Actor, FAULTS, RecipeWorld } from './recipe-world.fixture.ts';
 import { type Marks, runSeeds, SEEDS_TIMEOUT_MS } from './seeds.fixture.ts';
 
 const file = 'test/simulation/recipes-locks.test.ts';
 const ACTORS = 4;
-const FAULTS = ['frozen while holding', 'session ended', 'reply lost', 'server restarted', 'partition', 'killed'];
-const LOCK_MARKS = [...FAULTS, 'granted', 'lost while holding', 'timed out', 'gave up', 'stale token refused'];
-
-interface Lock {
-  acquire(options: LockAcquireOptions): Promise<Ownership>;
-}
-
-/** Undefined if it came to nothing, in one of the ways that are promised. */
-async function acquired(run: RecipeWorld, actor: Actor, lock: Lock): Promise<Ownership | undefined> {
-  const options = {
-    ...(actor.chance(0.3) && { timeoutMs: actor.between([0, 3000]) }),
-    ...(actor.chance(0.2) && { signal: actor.abortAfter([0, 3000]) }),
-  };
-  try {
-    return await lock.acquire(options);
-  } catch (error) {
-    if (error instanceof AcquireTimeoutError) run.mark('timed out');
-    else if (error instanceof GaveUp) run.mark('gave up');
-    else if (error instanceof OwnershipLostError || isRetryable(error)) run.mark('failed');
-    else throw error;
-    return undefined;
-  }
-}
-
-/** Does some work while it may. */
-async function workWith(actor: Actor, holdings: Holdings, holding: Holding): Promise<void> {
-  for (let count = actor.between([1, 4]); count > 0; count--) {
-    if (!holdings.work(holding, actor.chance(0.2) ? actor.between([100, 9000]) : actor.between([0, 20]))) return;
-    await actor.pause([0, 150]);
-  }
-}
-
-async function released(run: RecipeWorld, holdings: Holdings, holding: Holding): Promise<void> {
-  holdings.releasing(holding);
-  try {
-    await holding.held.release();
-  } catch (error) {
-    if (!isRetryable(error)) throw error;
-    run.mark('release failed');
-  }
-}
-
-/** Takes turns with a lock as long as there is work. */
-async function takeTurns(run: RecipeWorld, actor: Actor, holdings: Holdings, lock: Lock, mode?: string): Promise<void> {
-  const held = await acquired(run, actor, lock);
-  if (held === undefined) return;
-  const holding = holdings.granted(actor, held, mode);
-  await workWith(actor, holdings, holding);
-  await released(run, holdings, holding);
+/** R-RW: who owns it enters again at once, and the znode goes with the last handle, whichever that is. */
+async function enterTwice(run: RecipeWorld, actor: Actor, holdings: Holdings, lock: LineLock): Promise<void> {
+  const first = await acquired(run, actor, lock);
+  if (first === undefined) return;
+  const one = holdings.granted(actor, first);
+  const second = await acquired(run, actor, ownedBy(lock, first));
+  if (second === undefined) return released(holdings, one);
+  if (second.path !== first.path)
+    run.violation(`R-RW: ${actor.name} has entered again by another znode, ${second.path}`);
+  const two = holdings.granted(actor, second);
+  const [inner, outer] = actor.chance(0.5) ? [one, two] : [two, one];
+  await released(holdings, inner);
+  if (outer.held.isHeld()) run.mark('entered twice');
+  await workWith(actor, holdings, outer);
+  await released(holdings, outer);
 }
 
 async function runMutex(seed: number): Promise<Marks> {
   const run = new RecipeWorld({ seed, actors: ACTORS });
-  const holdings = new Holdings(run, { folder: '/lock', due: (names) => inLine(names).slice(0, 1) });
+  const holdings = new Holdings(run, {
+    folder: '/lock',
+    due: (names) => inLine(names).slice(0, 1),
+    isGrantedAgain: true,
+  });
   await run.play(async (actor) => {
     const lock = new InterProcessMutex(actor.client, '/lock');
     while (run.isWorking) {
-      await takeTurns(run, actor, holdings, lock);
+      if (actor.chance(0.2)) await enterTwice(run, actor, holdings, lock);
+      else await takeTurn(run, actor, holdings, lock);
       await actor.pause([0, 400]);
     }
   });
   await holdings.checkOrphans();
   await run.close();
   return run.marks;
-}
-
-const isWriter = (name: string): boolean => name.includes('__WRIT__');
-
-/** A writer whom nobody stands in front of, and readers that have no writer in front of them. */
-function dueOfReadWriteLock(names: readonly string[]): string[] {
-  const first = Math.min(...names.map(sequenceOf));
-  const firstWriter = Math.min(...names.filter(isWriter).map(sequenceOf));
-  return names.filter((name) => sequenceOf(name) <= (isWriter(name) ? first : firstWriter));
 }
 
 async function runReadWriteLock(seed: number): Promise<Marks> {
@@ -111,17 +79,17 @@ async function runReadWriteLock(seed: number): Promise<Marks> {
     const reading = await acquired(run, actor, ownedBy(lock.readLock, writing));
     const asReader = reading && holdings.granted(actor, reading, 'read');
     if (asReader !== undefined) run.mark('downgraded');
-    await released(run, holdings, asWriter);
+    await released(holdings, asWriter);
     if (asReader === undefined) return;
     await workWith(actor, holdings, asReader);
-    await released(run, holdings, asReader);
+    await released(holdings, asReader);
   };
   await run.play(async (actor) => {
     const lock = new InterProcessReadWriteLock(actor.client, '/catalog');
     while (run.isWorking) {
       if (actor.chance(0.15)) await downgrade(actor, lock);
-      else if (actor.chance(0.4)) await takeTurns(run, actor, holdings, lock.writeLock, 'write');
-      else await takeTurns(run, actor, holdings, lock.readLock, 'read');
+      else if (actor.chance(0.4)) await takeTurn(run, actor, holdings, lock.writeLock, 'write');
+      else await takeTurn(run, actor, holdings, lock.readLock, 'read');
       await actor.pause([0, 300]);
     }
   });
@@ -130,7 +98,7 @@ async function runReadWriteLock(seed: number): Promise<Marks> {
   return run.marks;
 }
 
-const ownedBy = (lock: LineLock, owner: Ownership): Lock => ({
+const ownedBy = (lock: LineLock, owner: Ownership): Lock<Ownership> => ({
   acquire: (options) => lock.acquire({ ...options, owner }),
 });
 
@@ -151,9 +119,9 @@ async function runSemaphore(seed: number): Promise<Marks> {
         const leases = await acquiredMany(run, actor, semaphore);
         const holdingsOfAll = leases.map((lease) => holdings.granted(actor, lease));
         for (const holding of holdingsOfAll) await workWith(actor, holdings, holding);
-        for (const holding of holdingsOfAll) await released(run, holdings, holding);
+        for (const holding of holdingsOfAll) await released(holdings, holding);
       } else {
-        await takeTurns(run, actor, holdings, semaphore);
+        await takeTurn(run, actor, holdings, semaphore);
       }
       await actor.pause([0, 400]);
     }
@@ -191,11 +159,47 @@ async function runSemaphoreMutex(seed: number): Promise<Marks> {
   await run.play(async (actor) => {
     const lock = new InterProcessSemaphoreMutex(actor.client, '/mutex');
     while (run.isWorking) {
-      await takeTurns(run, actor, holdings, lock);
+      await takeTurn(run, actor, holdings, lock);
       await actor.pause([0, 400]);
     }
   });
   await holdings.checkOrphans('/mutex/locks');
+  await run.close();
+  return run.marks;
+}
+
+/** Some take two locks as one, some take one of them. */
+async function runMultiLock(seed: number): Promise<Marks> {
+  const run = new RecipeWorld({ seed, actors: ACTORS });
+  const paths = ['/from', '/to'];
+  const books = paths.map((folder) => new Holdings(run, { folder, due: (names) => inLine(names).slice(0, 1) }));
+  const takeBoth = async (actor: Actor, lock: InterProcessMultiLock): Promise<void> => {
+    const together = await acquired(run, actor, lock);
+    if (together === undefined) return;
+    run.mark('held as one');
+    const holdings = together.parts.map((part, index) => {
+      const book = books[index];
+      if (book === undefined || !('token' in part)) throw new Error('a part for each path');
+      return { book, holding: book.granted(actor, part as Ownership) };
+    });
+    for (const { book, holding } of holdings) await workWith(actor, book, holding);
+    if (together.isHeld() !== holdings.every(({ holding }) => holding.held.isHeld()))
+      run.violation(`R-LOST: what ${actor.name} holds as one and its parts contradict`);
+    for (const { book, holding } of holdings) book.releasing(holding);
+    await together.release().catch(onlyRetryable);
+  };
+  await run.play(async (actor) => {
+    const both = new InterProcessMultiLock(actor.client, paths);
+    const singles = paths.map((path) => new InterProcessMutex(actor.client, path));
+    while (run.isWorking) {
+      const index = actor.between([0, 3]);
+      const [single, book] = [singles[index], books[index]];
+      if (single !== undefined && book !== undefined) await takeTurn(run, actor, book, single);
+      else await takeBoth(actor, both);
+      await actor.pause([0, 300]);
+    }
+  });
+  for (const book of books) await book.checkOrphans();
   await run.close();
   return run.marks;
 }
@@ -220,7 +224,7 @@ async function runHerd(seed: number): Promise<Marks> {
     while (run.isWorking) {
       const holding = holdings.granted(actor, await lock.acquire());
       await workWith(actor, holdings, holding);
-      await released(run, holdings, holding);
+      await released(holdings, holding);
     }
   });
   await holdings.checkOrphans();
@@ -230,7 +234,7 @@ async function runHerd(seed: number): Promise<Marks> {
 
 describe('in every seed', { timeout: SEEDS_TIMEOUT_MS }, () => {
   it('a mutex is held by one alone, in the order of the line, with tokens that rise, and leaves nothing behind', async () => {
-    await runSeeds({ name: 'a mutex is', file, covers: LOCK_MARKS, run: runMutex });
+    await runSeeds({ name: 'a mutex is', file, covers: [...LOCK_MARKS, 'entered twice'], run: runMutex });
   });
 
   it('a read-write lock is shared by readers, held by a writer alone, and kept by one who turns from writing to reading', async () => {
@@ -239,8 +243,20 @@ describe('in every seed', { timeout: SEEDS_TIMEOUT_MS }, () => {
   });
 
   it('a semaphore grants no more leases than there are, and gets all of them back', async () => {
-    const covers = [...FAULTS, 'held together', 'all leases at once', 'timed out', 'gave up', 'lost while holding'];
+    const covers = [
+      ...FAULTS,
+      'frozen while holding',
+      'held together',
+      'all leases at once',
+      'timed out',
+      'gave up',
+      'lost while holding',
+    ];
     await runSeeds({ name: 'a semaphore grants', file, covers, run: runSemaphore });
+  });
+
+  it('several locks are held as one, or not at all', async () => {
+    await runSeeds({ name: 'several locks', file, covers: [...LOCK_MARKS, 'held as one'], run: runMultiLock });
   });
 
   it('a semaphore mutex is held by one alone', async () => {

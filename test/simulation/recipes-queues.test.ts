@@ -1,89 +1,102 @@
 /**
- * Queues among producers and consumers that are frozen, killed and cut off, over servers that restart. What an observer sees: what was
- * stored, what was delivered, what was acknowledged. SIM_SEEDS and SIM_SEED: see `seeds.fixture.ts`.
+ * Queues among producers and consumers that are frozen, killed and cut off, over servers that restart. SIM_SEEDS and SIM_SEED: see
+ * `seeds.fixture.ts`.
  */
 import { describe, it } from 'vitest';
 import { isRetryable, SessionFailedError } from 'zookeeper-client-ts';
-import { type Delivery, DistributedQueue, OwnershipLostError, type QueueMessage, string } from 'zookeeper-recipes-ts';
+import {
+  type ConsumeOptions,
+  type Delivery,
+  DistributedDelayQueue,
+  DistributedIdQueue,
+  DistributedPriorityQueue,
+  DistributedQueue,
+  OwnershipLostError,
+  type PutOptions,
+  type QueueMessage,
+  SimpleDistributedQueue,
+  string,
+} from 'zookeeper-recipes-ts';
 import { Holdings } from './holdings.fixture.ts';
-import { type Actor, GaveUp, isDead, RecipeWorld } from './recipe-world.fixture.ts';
+import { consumeAll, JOBS, Jobs, type Producer, produce } from './recipe-jobs.fixture.ts';
+import { type Actor, FAULTS, RecipeWorld } from './recipe-world.fixture.ts';
 import { type Marks, runSeeds, SEEDS_TIMEOUT_MS } from './seeds.fixture.ts';
 
 const file = 'test/simulation/recipes-queues.test.ts';
-const PATH = '/jobs';
-const FAULTS = ['frozen while holding', 'session ended', 'reply lost', 'server restarted', 'partition', 'killed'];
 const PRODUCERS = 2;
 
-/** R-QUEUE: what became of each value. Values are put once. */
-class Jobs {
-  readonly run: RecipeWorld;
-  /** `put` has resolved. */
-  readonly stored = new Set<string>();
-  readonly delivered = new Map<string, number>();
-  /** `ack` has resolved. */
-  readonly acknowledged = new Set<string>();
-  /** Producers that are not done. */
-  readonly producing = new Set<Actor>();
-
-  constructor(run: RecipeWorld) {
-    this.run = run;
-  }
-
-  deliver(actor: Actor, value: string, delivery: Delivery): void {
-    const before = this.delivered.get(value) ?? 0;
-    if (this.acknowledged.has(value)) this.run.violation(`R-QUEUE: ${value} goes to ${actor.name} after its ack`);
-    if (delivery === 'at-most-once' && before > 0) this.run.violation(`R-QUEUE: ${value} is delivered twice`);
-    if (before > 0) this.run.mark('delivered again');
-    this.delivered.set(value, before + 1);
-  }
-
-  /** Nothing more is to come. */
-  get isDrained(): boolean {
-    const isProducing = [...this.producing].some((actor) => !isDead(actor));
-    return !this.run.isWorking && !isProducing && this.run.childrenOf(PATH).length === 0;
-  }
-
-  /** In the end: everything that was stored has been delivered, unless a consumer may have taken it along. */
-  check(delivery: Delivery): void {
-    const missing = [...this.stored].filter((value) => !this.delivered.has(value));
-    for (const _ of missing) this.run.mark('taken along');
-    const mayLose = delivery === 'at-most-once';
-    if (missing.length > 0 && !mayLose) this.run.violation(`R-QUEUE: never delivered: ${missing.join(' ')}`);
-  }
+/** A queue of some kind, by what all kinds have in common. */
+interface KindOfQueue extends Producer {
+  consume(options: ConsumeOptions): AsyncIterable<QueueMessage<string>>;
 }
 
-async function produce(jobs: Jobs, actor: Actor, queue: DistributedQueue<string>): Promise<void> {
-  const { run } = jobs;
-  for (let count = 1; run.isWorking; count++) {
-    const value = `${actor.name}/${count}`;
-    try {
-      await queue.put(value, actor.chance(0.1) ? { signal: actor.abortAfter([0, 500]) } : {});
-      jobs.stored.add(value);
-      run.mark('stored');
-    } catch (error) {
-      if (!(error instanceof GaveUp || isRetryable(error))) throw error;
-      run.mark('put came to nothing that is known');
-    }
-    await actor.pause([0, 300]);
-  }
-  await queue.close();
-  jobs.producing.delete(actor);
-}
+type NewQueue = (run: RecipeWorld, actor: Actor) => KindOfQueue;
 
-async function consumeAll(jobs: Jobs, actor: Actor, onMessages: (stop: AbortSignal) => Promise<void>): Promise<void> {
-  const stop = new AbortController();
-  const consuming = onMessages(stop.signal).catch((error: unknown) => {
-    if (!(error instanceof GaveUp)) jobs.run.violation(`${actor.name} consumes no more: ${error}`);
-  });
-  while (!jobs.isDrained) await actor.pause([100, 200]);
-  stop.abort(new GaveUp());
-  await consuming;
-}
+const newQueue: NewQueue = (_run, actor) => {
+  const queue = new DistributedQueue(actor.client, JOBS, { serializer: string });
+  return {
+    put: (value, options) => queue.put(value, options),
+    consume: (options) => queue.consume(options),
+    close: () => queue.close(),
+  };
+};
 
-async function runQueue(seed: number, delivery: Delivery): Promise<Marks> {
+const newIdQueue: NewQueue = (run, actor) => {
+  const queue = new DistributedIdQueue(actor.client, JOBS, { serializer: string });
+  run.mark('ids');
+  return {
+    put: (value, options) => queue.put(value, value, options),
+    remove: (value) => queue.remove(value),
+    consume: (options) => queue.consume(options),
+    close: () => queue.close(),
+  };
+};
+
+/** @param keys what the order of each value is by */
+const newPriorityQueue =
+  (keys = new Map<string, number>()): NewQueue =>
+  (run, actor) => {
+    const queue = new DistributedPriorityQueue(actor.client, JOBS, { serializer: string, minItemsBeforeRefresh: 1 });
+    run.mark('priorities');
+    return {
+      put: (value, options) => {
+        const priority = actor.between([-3, 3]);
+        keys.set(value, priority);
+        return queue.put(value, priority, options);
+      },
+      consume: (options) => queue.consume(options),
+      close: () => queue.close(),
+    };
+  };
+
+/** @param keys what the order of each value is by: when it is due */
+const newDelayQueue =
+  (keys = new Map<string, number>()): NewQueue =>
+  (run, actor) => {
+    const now = () => actor.process.clock.wallTime();
+    const queue = new DistributedDelayQueue(actor.client, JOBS, { serializer: string });
+    run.mark('due times');
+    const isDue = (value: string) => (keys.get(value) ?? 0) <= now();
+    return {
+      put: (value, options) => {
+        const dueAt = now() + actor.between([0, 3000]);
+        keys.set(value, dueAt);
+        return queue.put(value, dueAt, options);
+      },
+      async *consume(options) {
+        for await (const message of queue.consume(options)) {
+          if (!isDue(message.value)) run.violation(`R-QUEUE: ${message.value} is delivered before it is due`);
+          yield message;
+        }
+      },
+      close: () => queue.close(),
+    };
+  };
+
+async function runQueue(seed: number, delivery: Delivery, newQueueOf: NewQueue): Promise<Marks> {
   const run = new RecipeWorld({ seed, actors: 4 });
   const jobs = new Jobs(run);
-  const holdings = new Holdings(run, { folder: `${PATH}-locks`, due: (names) => names, thing: ({ path }) => path });
+  const holdings = new Holdings(run, { folder: `${JOBS}-locks`, due: (names) => names, thing: ({ path }) => path });
   const settle = async (actor: Actor, message: QueueMessage<string>): Promise<void> => {
     const holding = message.held && holdings.granted(actor, message.held);
     await actor.pause([0, 100]);
@@ -101,21 +114,17 @@ async function runQueue(seed: number, delivery: Delivery): Promise<Marks> {
       run.mark('settled to no known end');
     }
   };
-  // Made outside of the simulated processes, because it keeps the machine's `Date.now` for those queues that delay.
-  const queues = new Map(
-    run.actors.map((actor) => [actor, new DistributedQueue(actor.client, PATH, { serializer: string })]),
-  );
-  for (const actor of run.actors.slice(-PRODUCERS)) jobs.producing.add(actor);
+  jobs.produceBy(PRODUCERS);
   await run.play(async (actor) => {
-    const queue = queues.get(actor);
-    if (queue === undefined) throw new Error('each has a queue');
+    const queue = newQueueOf(run, actor);
     if (jobs.producing.has(actor)) return produce(jobs, actor, queue);
-    await consumeAll(jobs, actor, async (signal) => {
+    const onMessages = async (signal: AbortSignal) => {
       for await (const message of queue.consume({ delivery, prefetch: actor.between([1, 4]), signal })) {
         jobs.deliver(actor, message.value, delivery);
         await settle(actor, message);
       }
-    });
+    };
+    await consumeAll(jobs, actor, { onMessages, isOver: () => jobs.isDrained });
     await queue.close();
   });
   jobs.check(delivery);
@@ -124,51 +133,137 @@ async function runQueue(seed: number, delivery: Delivery): Promise<Marks> {
   return run.marks;
 }
 
-/** One consumer and no faults: the order of the queue. */
-async function runOrder(seed: number): Promise<Marks> {
+/** One consumer and no faults. `check` is told each value in its turn. */
+async function runCalm(
+  seed: number,
+  newQueueOf: NewQueue,
+  check: (run: RecipeWorld, jobs: Jobs, message: QueueMessage<string>) => void,
+): Promise<Marks> {
   const run = new RecipeWorld({ seed, actors: 3, isCalm: true, workMs: 4000 });
   const jobs = new Jobs(run);
-  const queues = new Map(
-    run.actors.map((actor) => [actor, new DistributedQueue(actor.client, PATH, { serializer: string })]),
-  );
-  for (const actor of run.actors.slice(-PRODUCERS)) jobs.producing.add(actor);
-  let last = '';
+  jobs.produceBy(PRODUCERS);
   await run.play(async (actor) => {
-    const queue = queues.get(actor);
-    if (queue === undefined) throw new Error('each has a queue');
+    const queue = newQueueOf(run, actor);
     if (jobs.producing.has(actor)) return produce(jobs, actor, queue);
     const delivery = actor.chance(0.5) ? 'at-least-once' : 'at-most-once';
-    await consumeAll(jobs, actor, async (signal) => {
-      for await (const message of queue.consume({ delivery, prefetch: actor.between([1, 8]), signal })) {
+    const onMessages = async (signal: AbortSignal) => {
+      for await (const message of queue.consume({ delivery, prefetch: actor.between([1, 4]), signal })) {
+        check(run, jobs, message);
         jobs.deliver(actor, message.value, 'at-most-once');
-        if (message.path <= last) run.violation(`R-QUEUE: ${message.path} after ${last}`);
-        last = message.path;
-        run.mark('delivered in order');
         await actor.pause([0, 100]);
         await message.ack();
       }
-    });
+    };
+    await consumeAll(jobs, actor, { onMessages, isOver: () => jobs.isDelivered });
     await queue.close();
   });
-  jobs.check('at-least-once');
+  await run.close();
+  return run.marks;
+}
+
+function runOrder(seed: number): Promise<Marks> {
+  let last = '';
+  return runCalm(seed, newQueue, (run, _jobs, { path }) => {
+    if (path <= last) run.violation(`R-QUEUE: ${path} after ${last}`);
+    last = path;
+    run.mark('delivered in order');
+  });
+}
+
+/** How long a consumer may not know of what was put: what it has fetched before comes first. */
+const UNNOTICED_MS = 1000;
+
+/** Lower keys come first, of what the consumer must know of, and may have. */
+function runRanks(seed: number, newQueueOf: (keys: Map<string, number>) => NewQueue): Promise<Marks> {
+  const keys = new Map<string, number>();
+  /** When it was first seen to be stored, by the wall clock. */
+  const since = new Map<string, number>();
+  return runCalm(seed, newQueueOf(keys), (run, jobs, { value }) => {
+    const now = run.actors[0]?.process.clock.wallTime() ?? 0;
+    for (const stored of jobs.stored) if (!since.has(stored)) since.set(stored, now);
+    const keyOf = (each: string) => keys.get(each) ?? 0;
+    const waiting = [...since].filter(([other]) => other !== value && !jobs.delivered.has(other));
+    // A priority, unlike the time when something is due, has always come.
+    const late = waiting.filter(([other, at]) => Math.max(at, keyOf(other)) < now - UNNOTICED_MS);
+    const overtaken = late.filter(([other]) => keyOf(other) < keyOf(value));
+    if (overtaken.length > 0)
+      run.violation(`R-QUEUE: ${value} (${keyOf(value)}) before ${overtaken.map(([other]) => other).join(' ')}`);
+    if (waiting.some(([other]) => keyOf(other) > keyOf(value))) run.mark('first of several');
+  });
+}
+
+/** Items of a queue without locks are handed to one taker, or to nobody that knows. */
+async function runSimpleQueue(seed: number): Promise<Marks> {
+  const run = new RecipeWorld({ seed, actors: 4 });
+  const jobs = new Jobs(run);
+  jobs.produceBy(PRODUCERS);
+  /** Takes of which nobody knows what became. */
+  let unknown = 0;
+  await run.play(async (actor) => {
+    const queue = new SimpleDistributedQueue(actor.client, JOBS);
+    if (jobs.producing.has(actor)) {
+      const put = (value: string, options: PutOptions) => queue.offer(Buffer.from(value), options);
+      return produce(jobs, actor, { put, close: () => queue.close() });
+    }
+    while (!jobs.isDrained) {
+      unknown++;
+      try {
+        const data = await queue.poll({ timeoutMs: actor.between([0, 500]) });
+        unknown--;
+        if (data === undefined) run.mark('nothing there');
+        else jobs.deliver(actor, data.toString(), 'at-most-once');
+      } catch (error) {
+        if (!isRetryable(error)) throw error;
+        run.mark('nobody knows who has it');
+      }
+      await actor.pause([0, 100]);
+    }
+    await queue.close();
+  });
+  const missing = [...jobs.stored].filter((value) => !jobs.delivered.has(value));
+  if (missing.length > unknown) run.violation(`R-QUEUE: never delivered: ${missing.join(' ')}; unknown: ${unknown}`);
   await run.close();
   return run.marks;
 }
 
 describe('in every seed', { timeout: SEEDS_TIMEOUT_MS }, () => {
   it('a queue delivers everything at least once, to one consumer at a time, and nothing after its acknowledgement', async () => {
-    const covers = [...FAULTS, 'stored', 'delivered again', 'settled to no known end', 'lost while holding'];
-    const run = (seed: number) => runQueue(seed, 'at-least-once');
+    const covers = [
+      ...FAULTS,
+      'frozen while holding',
+      'stored',
+      'delivered again',
+      'settled to no known end',
+      'lost while holding',
+    ];
+    const run = (seed: number) => runQueue(seed, 'at-least-once', newQueue);
     await runSeeds({ name: 'a queue delivers everything at least once', file, covers, run });
   });
 
   it('a queue delivers nothing twice where it shall be at most once', async () => {
-    const covers = ['session ended', 'reply lost', 'server restarted', 'killed', 'stored'];
-    const run = (seed: number) => runQueue(seed, 'at-most-once');
+    const covers = [...FAULTS, 'stored', 'taken along'];
+    const run = (seed: number) => runQueue(seed, 'at-most-once', newQueue);
     await runSeeds({ name: 'a queue delivers nothing twice', file, covers, run });
   });
 
   it('a queue keeps its order', async () => {
     await runSeeds({ name: 'a queue keeps', file, covers: ['delivered in order'], run: runOrder });
+  });
+
+  it('so does one with ids, from which items can be taken out, one with priorities, and one with due times', async () => {
+    const kinds = [newIdQueue, newPriorityQueue(), newDelayQueue()];
+    const covers = [...FAULTS, 'stored', 'delivered again', 'removed', 'ids', 'priorities', 'due times'];
+    const run = (seed: number) => runQueue(seed, 'at-least-once', kinds[seed % kinds.length] ?? newIdQueue);
+    await runSeeds({ name: 'so does one with ids', file, covers, run });
+  });
+
+  it('a queue with priorities or due times delivers in their order', async () => {
+    const run = (seed: number) => runRanks(seed, seed % 2 === 0 ? newPriorityQueue : newDelayQueue);
+    await runSeeds({ name: 'a queue with priorities', file, covers: ['first of several'], run });
+  });
+
+  it('a simple queue hands each item to one taker', async () => {
+    const covers = [...FAULTS, 'stored', 'nothing there', 'nobody knows who has it'];
+    await runSeeds({ name: 'a simple queue', file, covers, run: runSimpleQueue });
   });
 });

@@ -1,24 +1,14 @@
 /**
- * Caches, counters and barriers among programs that are frozen, killed and cut off, over servers that restart. SIM_SEEDS and SIM_SEED: see
+ * Caches and counters among programs that are frozen, killed and cut off, over servers that restart. SIM_SEEDS and SIM_SEED: see
  * `seeds.fixture.ts`.
  */
 import { describe, it } from 'vitest';
 import { isRetryable, NodeExistsError, NoNodeError, NotEmptyError } from 'zookeeper-client-ts';
-import {
-  AcquireTimeoutError,
-  type ChildData,
-  CuratorCache,
-  DistributedAtomicLong,
-  DistributedDoubleBarrier,
-  type Ownership,
-  OwnershipLostError,
-  string,
-} from 'zookeeper-recipes-ts';
-import { type Actor, isDead, RecipeWorld } from './recipe-world.fixture.ts';
+import { type ChildData, CuratorCache, DistributedAtomicLong, string } from 'zookeeper-recipes-ts';
+import { type Actor, FAULTS, RecipeWorld } from './recipe-world.fixture.ts';
 import { type Marks, runSeeds, SEEDS_TIMEOUT_MS } from './seeds.fixture.ts';
 
 const file = 'test/simulation/recipes-values.test.ts';
-const FAULTS = ['frozen', 'session ended', 'reply lost', 'server restarted', 'partition'];
 
 const ROOT = '/tree';
 
@@ -182,60 +172,6 @@ async function runCounter(seed: number): Promise<Marks> {
   return run.marks;
 }
 
-const MEMBERS = 3;
-
-/** R-BARRIER: who was there, and who is inside by what. */
-class Round {
-  readonly came = new Set<Actor>();
-  readonly inside = new Map<Actor, Ownership>();
-
-  /** Those who have not begun to leave, and whose place is theirs. */
-  staying(): Actor[] {
-    return [...this.inside].filter(([actor, held]) => isPlaceOf(actor, held)).map(([actor]) => actor);
-  }
-}
-
-const isPlaceOf = (actor: Actor, held: Ownership): boolean => {
-  const { client, process } = actor;
-  const hasSession = client.sessionId === held.sessionId && process.clock.now() < client.leaseEnd;
-  return !isDead(actor) && hasSession;
-};
-
-async function runDoubleBarrier(seed: number): Promise<Marks> {
-  const run = new RecipeWorld({ seed, actors: MEMBERS, workMs: 20_000 });
-  const rounds = Array.from({ length: 6 }, () => new Round());
-  const pass = async (actor: Actor, number: number, round: Round): Promise<void> => {
-    const barrier = new DistributedDoubleBarrier(actor.client, `/barrier-${number}`, MEMBERS);
-    const timeoutMs = 6000;
-    round.came.add(actor);
-    const held = await barrier.enter({ timeoutMs });
-    if (round.came.size < MEMBERS) run.violation(`R-BARRIER: ${actor.name} is in before all have come`);
-    round.inside.set(actor, held);
-    run.mark('entered');
-    await actor.pause([0, 500]);
-    round.inside.delete(actor);
-    await barrier.leave({ timeoutMs });
-    const staying = round.staying().map(({ name }) => name);
-    if (staying.length > 0) run.violation(`R-BARRIER: ${actor.name} is out, and ${staying.join(' and ')} inside`);
-    run.mark('left');
-  };
-  await run.play(async (actor) => {
-    for (const [number, round] of rounds.entries()) {
-      if (!run.isWorking) return;
-      await actor.pause([0, 1500]);
-      try {
-        await pass(actor, number, round);
-      } catch (error) {
-        const isPromised = error instanceof AcquireTimeoutError || error instanceof OwnershipLostError;
-        if (!isPromised && !isRetryable(error)) throw error;
-        run.mark('barrier given up');
-      }
-    }
-  });
-  await run.close();
-  return run.marks;
-}
-
 describe('in every seed', { timeout: SEEDS_TIMEOUT_MS }, () => {
   it('a cache goes from step to step that are possible, and shows the tree when the faults are over', async () => {
     const covers = [...FAULTS, 'synced', 'changed', 'deleted', 'deleted and created in one transaction'];
@@ -245,10 +181,5 @@ describe('in every seed', { timeout: SEEDS_TIMEOUT_MS }, () => {
   it('a counter has counted what has succeeded, and at most what nobody knows of besides', async () => {
     const covers = [...FAULTS, 'counted', 'outcome unknown'];
     await runSeeds({ name: 'a counter has', file, covers, run: runCounter });
-  });
-
-  it('a double barrier lets nobody in before all have come, and nobody out before all leave', async () => {
-    const covers = [...FAULTS, 'entered', 'left', 'barrier given up'];
-    await runSeeds({ name: 'a double barrier', file, covers, run: runDoubleBarrier });
   });
 });

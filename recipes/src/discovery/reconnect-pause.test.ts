@@ -3,7 +3,12 @@ import { ReconnectPause } from './reconnect-pause.ts';
 
 const start = () => {
   let now = 1_000;
-  const clock = { now: () => now, after: () => ({ cancel: () => undefined }), soon: () => undefined };
+  const clock = {
+    now: () => now,
+    wallTime: () => now,
+    after: () => ({ cancel: () => undefined }),
+    soon: () => undefined,
+  };
   const pause = new ReconnectPause({ clock, random: () => 0.999999 });
   const after = (ms: number): number => {
     now += ms;

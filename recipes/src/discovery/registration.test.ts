@@ -274,6 +274,31 @@ describe('when the connection comes back', () => {
     expect(paths()).toEqual(['/base/s/a']);
   });
 
+  it('in a new session, a write of the one before that comes late is written over, and what others write is not', async () => {
+    const discovery = start();
+    await discovery.registerService(instanceOf('a', { payload: 1 }));
+    const { data } = servers.read('/base/s/a');
+    await loseSession();
+    await discovery.updateService(instanceOf('a', { payload: 2 }));
+    servers.setData('/base/s/a', data.toString());
+    await settle();
+    expect(payloadAt('/base/s/a')).toBe(2);
+    servers.setData('/base/s/a', JSON.stringify(instanceOf('a', { payload: 3 })));
+    await settle();
+    expect(payloadAt('/base/s/a')).toBe(3);
+    expect(errors).toEqual([]);
+  });
+
+  it('in a new session, a delete of the one before that comes late is undone', async () => {
+    await start().registerService(instanceOf('a'));
+    client.lose();
+    await settle();
+    servers.delete('/base/s/a');
+    await settle();
+    expect(paths()).toEqual(['/base/s/a']);
+    expect(errors).toEqual([]);
+  });
+
   it('in the same session, what is there is left alone (CURATOR-320)', async () => {
     await start().registerService(instanceOf('a'));
     await flap();

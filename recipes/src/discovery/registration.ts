@@ -10,6 +10,8 @@
  * - It is looked for on every CONNECTED and RECONNECTED (CURATOR-175), and written only if it isn't there as it should be: one that
  *   belongs to another session, or outlives sessions and shouldn't, is deleted and made again.
  * - Deleting goes on until it is done, over outages. If it is refused, it can be asked for again (CURATOR-617).
+ * - A request of an earlier session may come late, after what was done since, as long as the servers keep that session. So in sessions
+ *   behind the first the znode is watched, and what such a request has changed is changed back.
  * - The number of a sequential znode is settled by the first create, and comes back with every later one. A lost answer leaves no
  *   second znode.
  */
@@ -37,6 +39,7 @@ import {
 } from 'zookeeper-client-ts';
 import { doneUnlessOffline } from '../closing.ts';
 import { RecipeStateError } from '../recipe-state.ts';
+import { SentData } from '../sent-data.ts';
 import { deserialize, type Serializer } from '../serializer.ts';
 import { WakeUp } from '../wake-up.ts';
 import { ReconnectPause } from './reconnect-pause.ts';
@@ -87,6 +90,10 @@ export class Registration<T> {
   #znode: { readonly path: string; readonly czxid: Zxid } | undefined;
   /** What was last written to it. */
   #written: Uint8Array | undefined;
+  /** The session of the first request. */
+  #firstSession: SessionId | undefined;
+  readonly #sent = new SentData();
+  #hasDeleted = false;
   /** Nobody has looked since the connection has come, or since an attempt failed. */
   #isDue = true;
   /** On the client's clock: when to look. */
@@ -242,7 +249,8 @@ export class Registration<T> {
   async #keep(wanted: Registered<T>): Promise<void> {
     const restMs = this.#dueAt - this.#client.clock.now();
     if (!this.#isDue && this.#written === wanted.data) {
-      if (this.#options.isWatched && this.#watchedIn !== this.#client.sessionId) return this.#watch(wanted);
+      const isWatched = this.#options.isWatched || this.#firstSession !== this.#client.sessionId;
+      if (isWatched && this.#watchedIn !== this.#client.sessionId) return this.#watch(wanted);
       // Also those who wanted it away before somebody wanted it again.
       this.#settle(undefined);
       await this.#wakeUp.sleep();
@@ -256,6 +264,8 @@ export class Registration<T> {
 
   async #register({ data }: Registered<T>): Promise<void> {
     this.#isDue = false;
+    this.#firstSession ??= this.#client.sessionId;
+    this.#sent.add(data);
     try {
       const path = this.#znode?.path ?? (isSequential(this.#mode) ? undefined : this.path);
       const stat = path === undefined ? undefined : await this.#client.checkExists(path);
@@ -268,7 +278,7 @@ export class Registration<T> {
         this.#znode = { path, czxid: stat.czxid };
         if (this.#written !== data) await this.#write(path, data);
       } else {
-        await this.#client.delete(path, { version: stat.version, quietly: true });
+        await this.#delete(path, stat);
         await this.#make(data);
       }
       this.#written = data;
@@ -286,6 +296,11 @@ export class Registration<T> {
       if (!(error instanceof NoNodeError)) throw error;
       await this.#make(data);
     }
+  }
+
+  async #delete(path: string, { version }: Stat): Promise<void> {
+    this.#hasDeleted = true;
+    await this.#client.delete(path, { version, quietly: true });
   }
 
   /** It belongs to this session, or to none if it is to outlive sessions. */
@@ -338,7 +353,7 @@ export class Registration<T> {
       for (const each of paths) {
         const stat = await this.#client.checkExists(each);
         const isOurs = stat !== undefined && this.#sessions.has(stat.ephemeralOwner);
-        if (isOurs) await this.#client.delete(each, { version: stat.version, quietly: true });
+        if (isOurs) await this.#delete(each, stat);
       }
     } catch (error) {
       // Somebody has written to it meanwhile.
@@ -350,7 +365,7 @@ export class Registration<T> {
     this.#written = undefined;
   }
 
-  // What others write.
+  // What others write, and what comes late.
 
   async #watch(wanted: Registered<T>): Promise<void> {
     const { path = this.path } = this.#znode ?? {};
@@ -358,15 +373,24 @@ export class Registration<T> {
     this.#watchedIn = this.#client.sessionId;
     try {
       const { data } = await this.#client.getData(path, { watcher: this.#onEvent });
-      if (this.#wanted === wanted && data.length > 0 && !data.equals(wanted.data)) this.#adopt(path, data);
+      if (this.#wanted !== wanted || data.equals(wanted.data)) return;
+      if (this.#sent.has(data)) this.#registerAgain();
+      else if (this.#options.isWatched && data.length > 0) this.#adopt(path, data);
     } catch (error) {
       if (!(error instanceof NoNodeError)) {
         this.#watchedIn = undefined;
         throw error;
       }
-      // Whoever deletes it wants it to be away: it is made again when the connection is.
+      if (this.#hasDeleted) return this.#registerAgain();
+      // Whoever else deletes it wants it to be away: it is made again when the connection is.
+      if (!this.#options.isWatched) return;
       this.#options.onError(new NoNodeError(`somebody has deleted the instance ${path}`, { path, cause: error }));
     }
+  }
+
+  #registerAgain(): void {
+    this.#written = undefined;
+    this.#isDue = true;
   }
 
   #adopt(path: string, data: Uint8Array): void {
