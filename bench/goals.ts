@@ -2,93 +2,11 @@
  * The server's goals in one table: every figure that there is a goal for, ours and Apache ZooKeeper's in turns, medians, and
  * whether the goal is met. Five rounds take about ten minutes.
  *
- * The load comes from the program that ZKLOAD names: one that takes nearly nothing of the machine from what it measures, unlike
- * a load generator in Node. What it must understand is below; its answer is one line of JSON.
+ * The load comes from the program that ZKLOAD names (`load-program.ts`).
  */
-import { spawn } from 'node:child_process';
+import { atLeast, atMost, GoalTable, partOfTheirs, timesTheirs } from './goal-table.ts';
+import { type LoadOptions, runLoad } from './load-program.ts';
 import { type Make, MeasuredServer, makes } from './servers.ts';
-
-/** One row of the table. */
-interface Goal {
-  readonly name: string;
-  readonly unit: string;
-  /** Met by our median, given theirs (NaN where Apache ZooKeeper is not installed). */
-  readonly isMet: (ours: number, theirs: number) => boolean;
-  readonly goal: string;
-}
-
-const timesTheirs = (factor: number) => ({
-  isMet: (ours: number, theirs: number) => ours >= factor * theirs,
-  goal: `${factor} times theirs`,
-});
-const partOfTheirs = (part: number) => ({
-  isMet: (ours: number, theirs: number) => ours <= part * theirs,
-  goal: part === 1 ? 'not more than theirs' : `${part.toFixed(2)} of theirs`,
-});
-const atMost = (limit: number) => ({ isMet: (ours: number) => ours <= limit, goal: `at most ${limit}` });
-const atLeast = (limit: number) => ({ isMet: (ours: number) => ours >= limit, goal: `at least ${limit}` });
-
-class GoalTable {
-  readonly #rows = new Map<string, { readonly goal: Goal; readonly values: Record<Make, number[]> }>();
-
-  add(make: Make, value: number, goal: Goal): void {
-    const row = this.#rows.get(goal.name) ?? { goal, values: { ours: [], 'Apache ZooKeeper': [] } };
-    this.#rows.set(goal.name, row);
-    row.values[make].push(value);
-  }
-
-  /** The head of the table. */
-  printHead(): void {
-    console.log('| measure, median | ours | Apache ZooKeeper | ours / theirs | goal | met |');
-    console.log('| --- | --- | --- | --- | --- | --- |');
-  }
-
-  /** What was added since the last call. */
-  printRows(): void {
-    for (const { goal, values } of this.#rows.values()) {
-      const [ours, theirs] = [median(values.ours), median(values['Apache ZooKeeper'])];
-      const cells = [`${goal.name}, ${goal.unit}`, text(ours), text(theirs), (ours / theirs).toFixed(2), goal.goal];
-      console.log(`| ${cells.join(' | ')} | ${goal.isMet(ours, theirs) ? 'yes' : 'no'} |`);
-    }
-    this.#rows.clear();
-  }
-}
-
-const median = (values: readonly number[]): number =>
-  values.toSorted((a, b) => a - b)[values.length >> 1] ?? Number.NaN;
-const text = (value: number): string =>
-  Number.isNaN(value) ? '' : value.toLocaleString('en', { maximumFractionDigits: value < 100 ? 1 : 0 });
-
-/** What the load program answers, as far as it is looked at here. */
-interface LoadReport {
-  readonly ops_per_s: number;
-  readonly ops_per_cpu_s: number;
-  /** The longest time without any reply. */
-  readonly max_gap_ms: number;
-  /** By kind of request. */
-  readonly latency_us: Readonly<Record<string, { readonly p99: number; readonly p50: number; readonly max: number }>>;
-}
-
-/** Options of the load program, without their dashes. */
-type LoadOptions = Readonly<Record<string, string | number | true>>;
-
-async function runLoad(server: MeasuredServer, options: LoadOptions): Promise<LoadReport> {
-  const program = process.env.ZKLOAD;
-  if (program === undefined) throw new Error('ZKLOAD names the program that makes the load');
-  const all = { hosts: `127.0.0.1:${server.port}`, pid: server.pid, json: true, ...options };
-  const words = Object.entries(all).flatMap(([name, value]) =>
-    value === true ? [`--${name}`] : [`--${name}`, `${value}`],
-  );
-  const child = spawn(program, words, { stdio: ['ignore', 'pipe', 'inherit'] });
-  let output = '';
-  child.stdout.on('data', (bytes) => (output += bytes.toString()));
-  const code = await new Promise<number | null>((resolve, reject) => {
-    child.once('error', reject);
-    child.once('close', resolve);
-  });
-  if (code !== 0) throw new Error(`${program} ${words.join(' ')} ended with ${code}`);
-  return JSON.parse(output) as LoadReport; // The program's own format.
-}
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 

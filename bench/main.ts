@@ -1,10 +1,11 @@
 /**
- * `npm run bench [-- start-up|throughput|sessions|watchers|million|goals|client|recipes|leaks …]`: the server's figures, beside Apache
- * ZooKeeper's in the same run where that is installed (Debian's package `libzookeeper-java`), the client's, beside those of others
- * (`client.ts`), and the recipes', beside Java Curator's (`recipes.ts`).
+ * `npm run bench [-- start-up|throughput|sessions|watchers|million|goals|ensemble|client|recipes|leaks …]`: the server's figures, beside
+ * Apache ZooKeeper's in the same run where that is installed (Debian's package `libzookeeper-java`), those of three servers
+ * (`ensembles.ts`), the client's, beside those of others (`client.ts`), and the recipes', beside Java Curator's (`recipes.ts`).
  * Quote the ratios: machines differ, and are shared.
  */
 import { clients } from './client.ts';
+import { ensembles } from './ensembles.ts';
 import { goals } from './goals.ts';
 import { leaks } from './leaks.ts';
 import {
@@ -204,14 +205,15 @@ const measurements: Record<string, () => Promise<void>> = {
   client: () => clients(ROUNDS),
   recipes: () => recipes(ROUNDS),
   goals: () => goals(ROUNDS),
+  ensemble: () => ensembles(ROUNDS),
   leaks: async () => {
     if (!(await leaks())) process.exitCode = 1;
   },
 };
 
 const asked = process.argv.slice(2);
-// Goals are measured with another load, on demand.
-const usual = Object.keys(measurements).filter((name) => name !== 'goals');
+// Goals and ensembles are measured with another load, on demand.
+const usual = Object.keys(measurements).filter((name) => name !== 'goals' && name !== 'ensemble');
 for (const name of asked.length > 0 ? asked : usual) {
   const measurement = measurements[name];
   if (measurement === undefined) {

@@ -27,6 +27,26 @@ export interface ServerUsage {
   readonly residentMb: number;
 }
 
+/** Runs a server on its zoo.cfg. */
+export const launch = (make: Make, zooCfg: string, { heapMax = '2g' } = {}): ChildProcess =>
+  make === 'ours'
+    ? spawn(process.execPath, [command, 'start-foreground', zooCfg], { stdio: 'ignore' })
+    : spawn(
+        'java',
+        [`-Xmx${heapMax}`, '-Xms1g', '-cp', classPath, 'org.apache.zookeeper.server.quorum.QuorumPeerMain', zooCfg],
+        { stdio: 'ignore' },
+      );
+
+export async function usageOf(pid: number): Promise<ServerUsage> {
+  const stat = await readFile(`/proc/${pid}/stat`, 'utf8');
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  const status = await readFile(`/proc/${pid}/status`, 'utf8');
+  return {
+    cpuSeconds: (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND,
+    residentMb: Number(/VmRSS:\s+(\d+)/.exec(status)?.[1]) / 1024,
+  };
+}
+
 export class MeasuredServer implements AsyncDisposable {
   readonly make: Make;
   readonly port: number;
@@ -60,14 +80,7 @@ export class MeasuredServer implements AsyncDisposable {
     );
     await writeFile(file, lines.join(''));
     const startedAt = performance.now();
-    const child =
-      make === 'ours'
-        ? spawn(process.execPath, [command, 'start-foreground', file], { stdio: 'ignore' })
-        : spawn(
-            'java',
-            ['-Xmx2g', '-Xms1g', '-cp', classPath, 'org.apache.zookeeper.server.quorum.QuorumPeerMain', file],
-            { stdio: 'ignore' },
-          );
+    const child = launch(make, file);
     while (!(await ask(port, 'srvr'))?.includes('Mode: standalone')) {
       if (child.exitCode !== null) throw new Error(`${make} exited with ${child.exitCode}`);
       await new Promise((resolve) => setTimeout(resolve, 1));
@@ -75,14 +88,8 @@ export class MeasuredServer implements AsyncDisposable {
     return new MeasuredServer(make, port, performance.now() - startedAt, child, home);
   }
 
-  async usage(): Promise<ServerUsage> {
-    const stat = await readFile(`/proc/${this.#process.pid}/stat`, 'utf8');
-    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-    const status = await readFile(`/proc/${this.#process.pid}/status`, 'utf8');
-    return {
-      cpuSeconds: (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND,
-      residentMb: Number(/VmRSS:\s+(\d+)/.exec(status)?.[1]) / 1024,
-    };
+  usage(): Promise<ServerUsage> {
+    return usageOf(this.pid);
   }
 
   /** How many watches its clients have left. */
@@ -97,6 +104,15 @@ export class MeasuredServer implements AsyncDisposable {
 
   get pid(): number {
     return this.#process.pid ?? 0;
+  }
+
+  /** What clients connect to. */
+  get hosts(): string {
+    return `127.0.0.1:${this.port}`;
+  }
+
+  get pids(): readonly number[] {
+    return [this.pid];
   }
 
   /** How many clients are connected; undefined if it doesn't answer. */
@@ -135,7 +151,7 @@ async function freePort(): Promise<number> {
 }
 
 /** The answer to a four-letter word, or undefined if nobody listens. */
-function ask(port: number, word: string): Promise<string | undefined> {
+export function ask(port: number, word: string): Promise<string | undefined> {
   return new Promise((resolve) => {
     const socket = connect({ host: '127.0.0.1', port });
     let answer = '';
