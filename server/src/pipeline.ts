@@ -95,9 +95,9 @@ export class Pipeline {
     return this.#queuedBytes() > logQueuedBytesMax;
   }
 
-  /** Whether something waits for a turn. */
-  get hasInbox(): boolean {
-    return this.#inbox.length > 0;
+  /** Whether a turn would take something; what the throttle keeps back is taken when something else is done. */
+  get wantsTurn(): boolean {
+    return this.#inbox.length > 0 && !this.#throttle.isFull(this.#requests.outstanding);
   }
 
   /** A request has arrived: it is taken in the next turn. */

@@ -512,7 +512,7 @@ export class Server implements ConnectionOwner, AgreementUser {
       this.#isWorking = false;
     }
     this.#setAlarm();
-    if (this.#serving?.pipeline.hasInbox || agreement.hasUnsent) this.askForTurn();
+    if (this.#serving?.pipeline.wantsTurn || agreement.hasUnsent) this.askForTurn();
   }
 
   #onSlowSync(ms: Millis, fileBytes: number): void {
