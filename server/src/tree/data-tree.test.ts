@@ -190,6 +190,15 @@ describe('delete', () => {
     tree.assertConsistent();
   });
 
+  it('takes along those that the same multi makes anew behind the delete', () => {
+    const tree = new DataTree();
+    create(tree, '/a', { zxid: zxid(4) });
+    create(tree, '/a/b', { zxid: zxid(4) });
+    expect(tree.delete('/a', zxid(4))).toBe(true);
+    expect(tree.find('/a/b')).toBeUndefined();
+    tree.assertConsistent();
+  });
+
   it('refuses to leave children of the same life without a parent', () => {
     const tree = new DataTree();
     create(tree, '/a');

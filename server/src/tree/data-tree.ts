@@ -541,7 +541,7 @@ export class DataTree {
     for (;;) {
       const child = this.#columns.firstChildOf(node);
       if (child !== ROOT) {
-        assert(this.czxid(child) > zxid, 'TREE-1: a znode with children of its own life is deleted');
+        assert(this.czxid(child) >= zxid, 'TREE-1: a znode with children of its own life is deleted');
         node = child;
         continue;
       }
