@@ -30,6 +30,7 @@ import type { Input } from './quorum-peer.ts';
 const { REQUEST, PROPOSAL, ACK, COMMIT, REVALIDATE, NEWLEADER, UPTODATE } = QuorumPacketType;
 const { DIFF, LEADERINFO, ACKEPOCH, FOLLOWERINFO } = QuorumPacketType;
 
+import { SYNCED_MARK_NAME } from './storage/synced-mark.ts';
 import { recordOf } from './storage/txn-log.fixture.ts';
 
 describe('the start of agreement', () => {
@@ -289,6 +290,21 @@ describe('a learner on its machine', () => {
     expect(next.isPaused).toBe(false);
     expect(stage.history.database.lastZxid).toBe(proposalAt(1).zxid);
     expect(typesIn(next.take())).toEqual([ACK]);
+  });
+
+  it('fails when its files can not be closed for that, rather than wait for ever', () => {
+    const { stage, leader } = following();
+    leader.receive(wire({ kind: 'proposal', proposal: proposalAt(1) }, { kind: 'proposal', proposal: proposalAt(2) }));
+    stage.flush();
+    leader.finish();
+    hearOfLeader(stage);
+    const next = stage.network.open();
+    next.receive(wire({ kind: 'leaderInfo', epoch: toEpoch(2) }));
+    stage.flush();
+    stage.refuses = ({ kind, name }) => kind === 'sync' && name === SYNCED_MARK_NAME;
+    next.receive(wire({ kind: 'trunc', zxid: proposalAt(1).zxid }));
+    stage.flush();
+    expect(stage.failures).toEqual([new Error('the disk refuses')]);
   });
 
   it('hangs up when the disk does not take a snapshot, and votes with what it had', () => {

@@ -190,10 +190,7 @@ export class StoredHistory {
         onFailure(error instanceof Error ? error : new Error(String(error)));
       }
     };
-    log.close((error) => {
-      // Then it has told by itself.
-      if (error === null) snapshots.close(begin);
-    });
+    log.close((error) => (error === null ? snapshots.close(begin) : onFailure(error)));
   }
 
   #begin({ database, snapshots, recovered }: Opened): void {
