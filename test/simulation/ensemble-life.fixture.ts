@@ -53,8 +53,8 @@ const SYNC_LIMIT = 5;
 const HEALED_WITHIN_MS = 4 * (INIT_LIMIT + SYNC_LIMIT) * TICK_MS + 10_000;
 /** A commit gets to everybody, and an event to its client. */
 const RESTED_AFTER_MS = 600;
-/** With a lost packet on either way, or two. */
-const RESTED_AFTER_LOSSES_MS = 2000;
+/** With a lost packet on either way, or two; with a disk that stalls, and what is read of the leader waiting for it. */
+const RESTED_AFTER_SLOWLY_MS = 2000;
 /** Clients find a server, finish, and close; what they left behind expires. */
 const ENDED_WITHIN_MS = 40_000;
 const CLOCK_RATE_PPM = 50_000;
@@ -78,6 +78,7 @@ class EnsembleLife {
   readonly #faultsMs: number;
   readonly #random: SeededRandom;
   readonly #lossRate: number;
+  readonly #disk: Partial<DiskOptions>;
   readonly #story: Story;
   readonly #history: HistoryChecker;
   readonly #durability: DurabilityChecker;
@@ -92,13 +93,15 @@ class EnsembleLife {
     this.#profile = profile;
     this.#random = new SeededRandom(seed, 'configuration');
     this.#lossRate = this.#random.next() < 0.3 ? 0.02 : 0;
+    // Bytes in single pieces cost the most time, and show nothing that depends on much else.
+    const chop = this.#pick(['mixed', 'merge', 'whole'] as const);
+    this.#disk = this.#random.next() < 0.25 ? SLOW_DISK : {};
     this.world = new World({
       seed,
       trace: process.env.SIM_TRACE !== undefined,
       observe: (observation) => this.#observe(observation),
-      // Bytes in single pieces cost the most time, and show nothing that depends on much else.
-      network: { lossRate: this.#lossRate, chop: this.#pick(['mixed', 'merge', 'whole']) },
-      disk: this.#random.next() < 0.25 ? SLOW_DISK : {},
+      network: { lossRate: this.#lossRate, chop },
+      disk: this.#disk,
     });
     const story = drawStory(this.#random, process.env.SIM_STORY);
     this.#story = story;
@@ -255,7 +258,8 @@ class EnsembleLife {
     await this.world.runUntil(areIdle, { withinMs: ENDED_WITHIN_MS });
     clients[0]?.setSome();
     await this.world.runUntil(areIdle, { withinMs: ENDED_WITHIN_MS });
-    await this.world.runFor(this.#lossRate > 0 ? RESTED_AFTER_LOSSES_MS : RESTED_AFTER_MS);
+    const isSlow = this.#lossRate > 0 || this.#disk === SLOW_DISK;
+    await this.world.runFor(isSlow ? RESTED_AFTER_SLOWLY_MS : RESTED_AFTER_MS);
     for (const client of clients) client.markRested(this.#history.last);
   }
 

@@ -164,7 +164,7 @@ describe('a server that looks for a leader', () => {
     expect(election.proposal.leader).toBe(1);
   });
 
-  it('tells everybody again when it hears nothing, after twice the time each time, up to a minute', () => {
+  it('tells everybody again when it hears nothing, after twice the time each time, up to five seconds', () => {
     const { election } = looking();
     let at = election.nextDeadline();
     expect(at).toBe(200);
@@ -175,7 +175,7 @@ describe('a server that looks for a leader', () => {
       at = election.nextDeadline();
     }
     expect(waits.slice(0, 3)).toEqual([400, 800, 1600]);
-    expect(waits.at(-1)).toBe(60_000);
+    expect(waits.at(-1)).toBe(5000);
   });
 
   it('elects itself when it is a quorum alone', () => {
