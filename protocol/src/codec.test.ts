@@ -14,7 +14,7 @@ import { OpCode } from './op-code.ts';
 import type { MultiOperation, MultiResult } from './operations/multi.ts';
 import { connectRequest, connectResponse } from './operations/session.ts';
 import { operations } from './operations.ts';
-import { acl, id } from './records/acl.ts';
+import { acl, identity } from './records/acl.ts';
 import { replyHeader, requestHeader, watcherEvent } from './records/headers.ts';
 import { STAT_BYTES, stat } from './records/stat.ts';
 import { type Txn, type TxnBody, txn, txnDigest, txnHeader } from './records/txns.ts';
@@ -236,7 +236,7 @@ const cases: Case[] = [
   on('reply header', replyHeader, fc.record({ xid: int.map(toXid), zxid: zxids, err: int })),
   on('watcher event', watcherEvent, fc.record({ type: int, state: int, path: text })),
   on('stat', stat, stats),
-  on('id', id, ids),
+  on('identity', identity, ids),
   on('acl', acl, acls),
   on(
     'txn header',

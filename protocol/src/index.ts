@@ -71,7 +71,17 @@ export {
   sequenceSuffix,
   validatePath,
 } from './path.ts';
-export { type Acl, acl, aclList, CREATOR_ALL_ACL, type Id, OPEN_ACL, Permission, READ_ACL } from './records/acl.ts';
+export {
+  type Acl,
+  acl,
+  aclList,
+  CREATOR_ALL_ACL,
+  type Id,
+  identity,
+  OPEN_ACL,
+  Permission,
+  READ_ACL,
+} from './records/acl.ts';
 export {
   type ReplyHeader,
   type RequestHeader,

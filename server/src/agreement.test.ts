@@ -270,16 +270,21 @@ describe('a learner on its machine', () => {
     expect(stage.failures).toEqual([]);
   });
 
-  it('reads nothing from its leader while its history is cut', () => {
+  /** It has two transactions of an earlier leader's; the present one does not have the second. */
+  function followingAnother() {
     const { stage, leader } = following();
     for (const counter of [1, 2]) leader.receive(wire({ kind: 'proposal', proposal: proposalAt(counter) }));
     stage.flush();
     leader.finish();
-    // It has two transactions that the next leader does not have, but for the first.
     hearOfLeader(stage);
     const next = stage.network.open();
     next.receive(wire({ kind: 'leaderInfo', epoch: toEpoch(2) }));
     stage.flush();
+    return { stage, next };
+  }
+
+  it('reads nothing from its leader while its history is cut', () => {
+    const { stage, next } = followingAnother();
     next.receive(
       wire({ kind: 'trunc', zxid: proposalAt(1).zxid }, { kind: 'newLeader', epoch: toEpoch(2), configuration: '' }),
     );
@@ -293,14 +298,7 @@ describe('a learner on its machine', () => {
   });
 
   it('fails when its files can not be closed for that, rather than wait for ever', () => {
-    const { stage, leader } = following();
-    leader.receive(wire({ kind: 'proposal', proposal: proposalAt(1) }, { kind: 'proposal', proposal: proposalAt(2) }));
-    stage.flush();
-    leader.finish();
-    hearOfLeader(stage);
-    const next = stage.network.open();
-    next.receive(wire({ kind: 'leaderInfo', epoch: toEpoch(2) }));
-    stage.flush();
+    const { stage, next } = followingAnother();
     stage.refuses = ({ kind, name }) => kind === 'sync' && name === SYNCED_MARK_NAME;
     next.receive(wire({ kind: 'trunc', zxid: proposalAt(1).zxid }));
     stage.flush();

@@ -1,4 +1,4 @@
-import { JuteWriter, quorumPacket, type Zxid } from 'zookeeper-protocol-ts';
+import { JuteWriter, type Zxid } from 'zookeeper-protocol-ts';
 import { SNAPSHOT_SIGNATURE } from './connection/snapshot-stream.ts';
 import type { Database } from './database.ts';
 import { InvariantError } from './invariant.ts';
@@ -6,7 +6,7 @@ import type { Clock, RunLog } from './ports.ts';
 import type { LogCursor } from './storage/log-cursor.ts';
 import { snapshotContents } from './storage/snapshot-contents.ts';
 import type { LogPlace } from './zab/contract.ts';
-import { toPacket } from './zab/messages.ts';
+import { writeMessage } from './zab/messages.ts';
 
 /** Slices of what a learner is sent, as they go over its stream. Returned early, they let go of what they hold. */
 export type Slices = Generator<Uint8Array, void, void>;
@@ -111,8 +111,8 @@ export class HistoryFeed {
   *#logSlices(upTo: Zxid): Slices {
     const writer = new JuteWriter(SLICE_BYTES);
     for (const { zxid, bytes } of this.#cursor.read(upTo)) {
-      quorumPacket.write(writer, toPacket({ kind: 'proposal', proposal: { zxid, bytes } }));
-      quorumPacket.write(writer, toPacket({ kind: 'commit', zxid }));
+      writeMessage(writer, { kind: 'proposal', proposal: { zxid, bytes } });
+      writeMessage(writer, { kind: 'commit', zxid });
       this.#neededFrom = zxid;
       if (writer.length >= SLICE_BYTES) yield writer.take();
     }

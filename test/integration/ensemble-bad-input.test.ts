@@ -40,6 +40,13 @@ const packet = (type: number, data: Uint8Array | null = null): Buffer =>
     quorumPacket.write(writer, { type: type as QuorumPacketType, zxid: toZxid(0n), data, authinfo: null }),
   );
 
+const learnerInfo = (id: number): Buffer =>
+  written((writer) => {
+    writer.writeLongFromNumber(id);
+    writer.writeInt(0x10000);
+    writer.writeLong(0n);
+  });
+
 const HTTP = Buffer.from('GET / HTTP/1.1\r\nHost: zookeeper\r\n\r\n');
 
 describe('an ensemble of three processes', { timeout: 60_000 }, () => {
@@ -88,6 +95,20 @@ describe('an ensemble of three processes', { timeout: 60_000 }, () => {
   ])('ends a connection to the leader that brings %s', async (_, bytes, reason) => {
     await say(leader.quorumPort, bytes);
     await expect.poll(() => leader.output()).toContain(reason);
+    await expectUndisturbed();
+  });
+
+  it('is not disturbed by a follower that is not in the list: it is told the epoch, and its words count for nothing', async () => {
+    const socket = connect({ host: '127.0.0.1', port: leader.quorumPort });
+    socket.on('error', () => undefined);
+    socket.write(packet(QuorumPacketType.FOLLOWERINFO, learnerInfo(9)));
+    const [told] = (await once(socket, 'data')) as [Buffer];
+    expect(told.readInt32BE(0)).toBe(QuorumPacketType.LEADERINFO);
+    // It acknowledges what it was never sent.
+    socket.write(packet(QuorumPacketType.ACK));
+    await expectUndisturbed();
+    socket.destroy();
+    await once(socket, 'close');
     await expectUndisturbed();
   });
 

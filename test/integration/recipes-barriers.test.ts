@@ -17,6 +17,7 @@ import {
 } from 'zookeeper-recipes-ts';
 import { TestingServer } from 'zookeeper-server-ts/testing';
 import { CuttingPorts } from './cutting-ports.fixture.ts';
+import { holdUp } from './held-up-client.fixture.ts';
 
 const PATH = '/barriers/b';
 const READY = `${PATH}/ready`;
@@ -343,23 +344,6 @@ function randomFrom(seed: number): () => number {
   };
 }
 
-/** Whoever uses it is held up at random, before its requests are sent and before it sees their answers. */
-function holdUp(client: CuratorFramework, random: () => number): void {
-  const pause = () =>
-    random() < 0.5 ? undefined : new Promise((resolve) => setTimeout(resolve, Math.floor(random() * 8)));
-  for (const name of ['create', 'delete', 'checkExists', 'getChildren', 'getData', 'transaction'] as const) {
-    const call = client[name].bind(client) as (...args: unknown[]) => Promise<unknown>;
-    Object.assign(client, {
-      [name]: async (...args: unknown[]) => {
-        await pause();
-        const result = await call(...args);
-        await pause();
-        return result;
-      },
-    });
-  }
-}
-
 /** Everybody goes in and out together, round after round; what was seen that must not be. */
 async function goRound(members: readonly DistributedDoubleBarrier[], rounds: number): Promise<string[]> {
   const impossible: string[] = [];
@@ -401,7 +385,9 @@ describe('R-BARRIER: nobody is in before all have come, and nobody out before al
     const random = randomFrom(seed * 7_919);
     const all = await newClients(3);
     const members = all.map((client) => new DistributedDoubleBarrier(client, PATH, all.length));
-    for (const client of all) holdUp(client, random);
+    const pause = () =>
+      random() < 0.5 ? undefined : new Promise<void>((resolve) => setTimeout(resolve, Math.floor(random() * 8)));
+    for (const client of all) holdUp(client, pause);
     expect(await goRound(members, 5)).toEqual([]);
     expect(await all[0]?.getChildren(PATH)).toEqual([]);
   });

@@ -10,6 +10,7 @@ import {
   type Ownership,
   OwnershipLostError,
 } from 'zookeeper-recipes-ts';
+import { holdUp } from '../integration/held-up-client.fixture.ts';
 import { type Actor, FAULTS, GaveUp, isDead, RecipeWorld } from './recipe-world.fixture.ts';
 import { type Marks, runSeeds, SEEDS_TIMEOUT_MS } from './seeds.fixture.ts';
 
@@ -68,30 +69,13 @@ async function runDoubleBarrier(seed: number): Promise<Marks> {
   return run.marks;
 }
 
-/** Every request of the actor's leaves late, and its answer is seen late. */
-function holdUp(actor: Actor): void {
-  const { client } = actor;
-  const pause = () => (actor.chance(0.5) ? actor.pause([0, 30]) : undefined);
-  for (const name of ['create', 'delete', 'checkExists', 'getChildren', 'getData', 'transaction'] as const) {
-    const call = client[name].bind(client) as (...args: unknown[]) => Promise<unknown>;
-    Object.assign(client, {
-      [name]: async (...args: unknown[]) => {
-        await pause();
-        const result = await call(...args);
-        await pause();
-        return result;
-      },
-    });
-  }
-}
-
 /** The same objects, round after round: who is quick is in the next one before who is slow is out of the last. */
 async function runRounds(seed: number): Promise<Marks> {
   const run = new RecipeWorld({ seed, actors: MEMBERS, isCalm: true });
   const rounds = Array.from({ length: 5 }, () => ({ came: 0, leaving: 0 }));
   let inside = 0;
   await run.play(async (actor) => {
-    holdUp(actor);
+    holdUp(actor.client, () => (actor.chance(0.5) ? actor.pause([0, 30]) : undefined));
     const barrier = new DistributedDoubleBarrier(actor.client, '/barrier', MEMBERS);
     for (const round of rounds) {
       round.came++;

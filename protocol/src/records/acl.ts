@@ -22,7 +22,7 @@ export const READ_ACL: readonly Acl[] = [{ perms: Permission.READ, id: { scheme:
 /** All permissions for whoever creates the znode; the connection must have authenticated. */
 export const CREATOR_ALL_ACL: readonly Acl[] = [{ perms: Permission.ALL, id: { scheme: 'auth', id: '' } }];
 
-export const id: Codec<Id> = {
+export const identity: Codec<Id> = {
   read: (reader) => ({ scheme: reader.readString(), id: reader.readString() }),
   write: (writer, value) => {
     writer.writeString(value.scheme);
@@ -31,10 +31,10 @@ export const id: Codec<Id> = {
 };
 
 export const acl: Codec<Acl> = {
-  read: (reader) => ({ perms: reader.readInt(), id: id.read(reader) }),
+  read: (reader) => ({ perms: reader.readInt(), id: identity.read(reader) }),
   write: (writer, value) => {
     writer.writeInt(value.perms);
-    id.write(writer, value.id);
+    identity.write(writer, value.id);
   },
 };
 

@@ -2,7 +2,7 @@ import type { Codec } from '../codec.ts';
 import { type ServerId, toServerId, toZxid, type Zxid } from '../ids.ts';
 import type { JuteReader } from '../jute/reader.ts';
 import type { JuteWriter } from '../jute/writer.ts';
-import { type Id, id } from './acl.ts';
+import { type Id, identity } from './acl.ts';
 
 /**
  * What leader and learners send each other on the quorum port (`QuorumPacket` and `LearnerInfo` of zookeeper.jute). The records
@@ -49,13 +49,13 @@ export const quorumPacket: Codec<QuorumPacket> = {
     type: reader.readInt(),
     zxid: toZxid(reader.readLong()),
     data: reader.readBuffer(),
-    authinfo: reader.readVector(id.read, ID_BYTES_MIN),
+    authinfo: reader.readVector(identity.read, ID_BYTES_MIN),
   }),
   write: (writer, value) => {
     writer.writeInt(value.type);
     writer.writeLong(value.zxid);
     writer.writeBuffer(value.data);
-    writer.writeVector(value.authinfo, id.write);
+    writer.writeVector(value.authinfo, identity.write);
   },
 };
 

@@ -207,7 +207,7 @@ export class DataTree {
 
   /**
    * Deletes a znode and raises its parent's pzxid, which it does for a missing znode too. Children there can be only when a
-   * replay deletes a former life of the znode; they go along, and the log behind has their creation.
+   * replay deletes a former life of the znode; they go along, and the log behind, or the rest of the same multi, has their creation.
    * @returns false if it doesn't exist
    */
   delete(path: string, zxid: Zxid): boolean {

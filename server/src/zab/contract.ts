@@ -11,6 +11,9 @@ import type { Proposal } from './proposal.ts';
 /** A stream between a leader and a learner, as this server numbers them. Never used again. */
 export type LinkId = Brand<number, 'LinkId'>;
 
+/** For the other end of a link. */
+export const send = (link: LinkId, message: QuorumMessage): Output => ({ kind: 'send', link, message });
+
 /** What happened to this server, as far as agreement is concerned. */
 export type Input =
   /** The deadline has come. */

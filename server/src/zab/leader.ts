@@ -12,7 +12,7 @@ import type { Ensemble } from '../ensemble.ts';
 import { assert } from '../invariant.ts';
 import type { Millis } from '../ports.ts';
 import { Broadcast } from './broadcast.ts';
-import type { EpochKind, LinkId, LogPlace, Output, ZabState } from './contract.ts';
+import { type EpochKind, type LinkId, type LogPlace, type Output, send, type ZabState } from './contract.ts';
 import type { History } from './history.ts';
 import type { LearnerProgress } from './learner-progress.ts';
 import { LearnerSync } from './learner-sync.ts';
@@ -486,5 +486,3 @@ const COUNTER_MAX = 0xffff_fffe;
 /** Whether it gets what is proposed. */
 const isForwarded = (phase: LearnerProgress['phase']): boolean =>
   phase === 'syncing' || phase === 'synced' || phase === 'serving';
-
-const send = (link: LinkId, message: QuorumMessage): Output => ({ kind: 'send', link, message });

@@ -1,9 +1,8 @@
 import { counterOf, epochOf } from 'zookeeper-protocol-ts';
 import { assert } from '../invariant.ts';
-import type { LinkId, LogPlace, Output } from './contract.ts';
+import { type LinkId, type LogPlace, type Output, send } from './contract.ts';
 import type { History } from './history.ts';
 import type { LearnerProgress } from './learner-progress.ts';
-import type { QuorumMessage } from './messages.ts';
 import type { Proposal } from './proposal.ts';
 
 /**
@@ -80,5 +79,3 @@ const committed = (link: LinkId, proposals: readonly Proposal[]): Output[] =>
     send(link, { kind: 'proposal', proposal }),
     send(link, { kind: 'commit', zxid: proposal.zxid }),
   ]);
-
-const send = (link: LinkId, message: QuorumMessage): Output => ({ kind: 'send', link, message });

@@ -1,7 +1,7 @@
 import { type Epoch, epochOf, makeZxid, type ServerId, toHex, type Zxid } from 'zookeeper-protocol-ts';
 import { assert } from '../invariant.ts';
 import type { Millis } from '../ports.ts';
-import type { EpochKind, LinkId, Output, ZabState } from './contract.ts';
+import { type EpochKind, type LinkId, type Output, send, type ZabState } from './contract.ts';
 import type { History } from './history.ts';
 import type { Epochs, ZabTiming } from './leader.ts';
 import type { QuorumMessage } from './messages.ts';
@@ -345,6 +345,6 @@ export class Learner {
   }
 
   #send(message: QuorumMessage): Output {
-    return { kind: 'send', link: this.#link, message };
+    return send(this.#link, message);
   }
 }

@@ -2,6 +2,7 @@ import {
   type Epoch,
   epochOf,
   type Id,
+  identity,
   JuteReader,
   JuteWriter,
   LEARNER_PROTOCOL_VERSION,
@@ -245,7 +246,7 @@ export function writeMessage(writer: JuteWriter, message: QuorumMessage): void {
       const data = writer.startFrame();
       writeRequest(writer, message.request);
       writer.endFrame(data);
-      return writer.writeVector(message.request.identities, writeIdentity);
+      return writer.writeVector(message.request.identities, identity.write);
     }
     default:
       return quorumPacket.write(writer, toPacket(message));
@@ -261,11 +262,6 @@ function writeBare(writer: JuteWriter, type: QuorumPacketType, zxid: Zxid, data:
 }
 
 const nothing = (): void => undefined;
-
-const writeIdentity = (writer: JuteWriter, { scheme, id }: Id): void => {
-  writer.writeString(scheme);
-  writer.writeString(id);
-};
 
 const packet = (type: QuorumPacketType, zxid: Zxid, data: Uint8Array | null = null): QuorumPacket => ({
   type,
