@@ -17,7 +17,7 @@ export class Fifo<T> implements Iterable<T> {
 
   push(item: T): void {
     if (this.#length === this.#ring.length) this.#grow();
-    this.#ring[this.#at(this.#length++)] = item;
+    this.#ring[this.#place(this.#length++)] = item;
   }
 
   /** The oldest, which stays. */
@@ -25,12 +25,17 @@ export class Fifo<T> implements Iterable<T> {
     return this.#ring[this.#head];
   }
 
+  /** The one that is `index` behind the oldest. There is one: `index` is below the length. */
+  at(index: number): T {
+    return this.#ring[this.#place(index)] as T; // Every place up to `#length` has an item.
+  }
+
   /** Takes out the oldest. */
   shift(): T | undefined {
     if (this.#length === 0) return undefined;
     const item = this.#ring[this.#head];
     this.#ring[this.#head] = undefined;
-    this.#head = this.#at(1);
+    this.#head = this.#place(1);
     this.#length--;
     return item;
   }
@@ -39,19 +44,19 @@ export class Fifo<T> implements Iterable<T> {
   cut(length: number): T[] {
     const taken: T[] = [];
     for (let i = length; i < this.#length; i++) {
-      taken.push(this.#ring[this.#at(i)] as T); // Every place up to `#length` has an item.
-      this.#ring[this.#at(i)] = undefined;
+      taken.push(this.at(i));
+      this.#ring[this.#place(i)] = undefined;
     }
     this.#length -= taken.length;
     return taken;
   }
 
   *[Symbol.iterator](): Generator<T> {
-    for (let i = 0; i < this.#length; i++) yield this.#ring[this.#at(i)] as T; // as above
+    for (let i = 0; i < this.#length; i++) yield this.at(i);
   }
 
   /** Where the item stands that is so many behind the oldest. */
-  #at(index: number): number {
+  #place(index: number): number {
     return (this.#head + index) & (this.#ring.length - 1);
   }
 

@@ -100,10 +100,13 @@ describe('a history', () => {
     expect(history.syncFor(zxid(1, 4))).toEqual({ kind: 'older' });
   });
 
-  it('tells what was logged behind a zxid, delivered or not', () => {
+  it('tells what was logged between two zxids, delivered or not', () => {
     const history = delivered();
     history.append(proposal(2, 3));
-    expect([...history.since(zxid(2, 1))]).toEqual([proposal(2, 2), proposal(2, 3)]);
+    history.append(proposal(2, 4));
+    expect(history.logged(zxid(2, 1), zxid(2, 3))).toEqual([zxid(2, 2), zxid(2, 3)]);
+    expect(history.logged(zxid(1, 6), zxid(2, 1))).toEqual([zxid(2, 1)]);
+    expect(history.logged(zxid(2, 4), zxid(2, 4))).toEqual([]);
   });
 
   it('keeps at least 500 of the last for learners, and not more than a thousand', () => {

@@ -83,12 +83,17 @@ export class History {
     return this.#pending;
   }
 
-  /** What was logged behind `zxid` and is still at hand, oldest first. */
-  *since(zxid: Zxid): Generator<Proposal> {
-    for (let i = this.#recent.findLastIndex((proposal) => proposal.zxid <= zxid) + 1; i < this.#recent.length; i++) {
-      yield this.#recent[i] as Proposal; // i is below the length
+  /** The zxids of what was logged behind `after`, up to `upTo`, and is still at hand, oldest first. */
+  logged(after: Zxid, upTo: Zxid): Zxid[] {
+    const zxids: Zxid[] = [];
+    const first = this.#recent.findLastIndex(({ zxid }) => zxid <= after) + 1;
+    for (const { zxid } of this.#recent.slice(first)) if (zxid <= upTo) zxids.push(zxid);
+    for (let i = 0; i < this.#pending.length; i++) {
+      const { zxid } = this.#pending.at(i);
+      if (zxid > upTo) break;
+      if (zxid > after) zxids.push(zxid);
     }
-    for (const proposal of this.#pending) if (proposal.zxid > zxid) yield proposal;
+    return zxids;
   }
 
   append(proposal: Proposal): void {

@@ -316,8 +316,7 @@ export class Learner {
   #acknowledge(): Output[] {
     if (!this.#isVoter || (this.#phase.kind !== 'acknowledged' && this.#phase.kind !== 'broadcast')) return [];
     const outputs: Output[] = [];
-    for (const { zxid } of this.#history.since(this.#acked)) {
-      if (zxid > this.#history.lastSynced) break;
+    for (const zxid of this.#history.logged(this.#acked, this.#history.lastSynced)) {
       this.#acked = zxid;
       outputs.push(this.#send({ kind: 'ack', zxid }));
     }
