@@ -29,7 +29,7 @@ export const [ONE, TWO, THREE] = [toServerId(1), toServerId(2), toServerId(3)];
 export const QUORUM_PORT = 2888;
 export const ELECTION_PORT = 3888;
 export const SESSION = toSessionId(5n);
-const TICK_MS = 1000;
+export const TICK_MS = 1000;
 
 const memberOf = (id: ServerId): Member => ({
   ...{ id, type: 'participant' },
@@ -138,14 +138,14 @@ export class Stage {
       if ('error' in outcome) throw outcome.error;
     });
     this.settle();
+    const timing = { tickTimeMs: TICK_MS, initLimit: 10, syncLimit: 5 };
     const peer = new QuorumPeer({
-      ...{ self, ensemble, lastZxid: this.history.database.lastZxid },
+      ...{ self, ensemble, timing, lastZxid: this.history.database.lastZxid },
       commitLogCount: 500,
       epochs: { accepted: toEpoch(0), current: toEpoch(0) },
-      timing: { tickTimeMs: TICK_MS, initLimit: 10, syncLimit: 5 },
     });
     this.agreement = new Agreement({
-      ...{ self, ensemble, peer, network, runLog, user: this.user, disk: this.disk, history: this.history },
+      ...{ self, ensemble, peer, timing, network, runLog, user: this.user, disk: this.disk, history: this.history },
       ...{ frameBytesMax: config.frameBytesMax, now: () => clock.now() },
     });
   }

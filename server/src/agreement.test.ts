@@ -18,6 +18,7 @@ import {
   SESSION,
   Stage,
   THREE,
+  TICK_MS,
   TWO,
   typesIn,
   wire,
@@ -146,6 +147,32 @@ describe('a leader on its machine', () => {
     expect(stage.agreement.role).toBe('leader');
     expect(follower.end).toBeUndefined();
     expect(stage.failures).toEqual([]);
+  });
+
+  it('hangs up on one who says nothing while a follower may join, and not on its follower', () => {
+    const { stage, follower } = leading();
+    const stranger = stage.network.connect(QUORUM_PORT);
+    stage.flush();
+    stage.clock.at += 10 * TICK_MS;
+    expect(stage.agreement.nextDeadline()).toBeLessThanOrEqual(stage.clock.at);
+    follower.receive(wire({ kind: 'pong', zxid: toZxid(0n), touched: [] }));
+    stage.agreement.wake(stage.clock.at - 1);
+    expect(stranger.end).toBeUndefined();
+    stage.agreement.wake(stage.clock.at);
+    expect(stranger.end).toBe('closed');
+    expect(stage.runLog.lines.at(-1)).toMatch(/on the quorum port ended: it has not said who it is$/);
+    expect(stage.agreement.role).toBe('leader');
+    expect(follower.end).toBeUndefined();
+  });
+
+  it('hangs up on one who says nothing on the election port', () => {
+    const { stage } = leading();
+    const [stranger, gone] = [stage.network.connect(ELECTION_PORT), stage.network.connect(QUORUM_PORT)];
+    gone.finish();
+    stage.clock.at += 5 * TICK_MS;
+    stage.agreement.wake(stage.clock.at);
+    expect(stranger.end).toBe('closed');
+    expect(stage.runLog.lines.filter((line) => line.includes('not said'))).toHaveLength(1);
   });
 
   it('is not impressed by what it can not read on the election port', () => {

@@ -2,6 +2,7 @@ import { type Epoch, type ServerId, type SessionId, toHex, type Zxid } from 'zoo
 import type { EnsembleView } from './admin/server-view.ts';
 import { ElectionConnections } from './connection/election-connections.ts';
 import { QuorumStream, type QuorumStreamOwner } from './connection/quorum-stream.ts';
+import { Strangers } from './connection/strangers.ts';
 import { readNotification, writeNotification } from './election/notification.ts';
 import type { Ensemble } from './ensemble.ts';
 import type { HistoryFeed, Slices } from './history-feed.ts';
@@ -13,6 +14,7 @@ import type { ReceivedSnapshot } from './storage/history-change.ts';
 import type { TxnLog } from './storage/txn-log.ts';
 import type { StoredHistory } from './stored-history.ts';
 import type { EpochKind, LinkId } from './zab/contract.ts';
+import type { ZabTiming } from './zab/leader.ts';
 import type { ForwardedRequest, QuorumMessage, TouchedSession } from './zab/messages.ts';
 import type { Proposal } from './zab/proposal.ts';
 
@@ -55,6 +57,7 @@ export interface AgreementOptions {
   readonly self: ServerId;
   readonly ensemble: Ensemble;
   readonly peer: QuorumPeer;
+  readonly timing: ZabTiming;
   readonly network: Network;
   /** Where the epoch files are. */
   readonly disk: Disk;
@@ -80,6 +83,7 @@ export class Agreement implements QuorumStreamOwner {
   readonly #runLog: RunLog;
   readonly #elections: ElectionConnections | undefined;
   readonly #links = new Map<LinkId, QuorumStream>();
+  readonly #strangers: Strangers<LinkId>;
   /** What learners are sent who were behind. */
   readonly #feeds = new Map<LinkId, HistoryFeed>();
   /** The one that was dialled last. */
@@ -101,13 +105,19 @@ export class Agreement implements QuorumStreamOwner {
     this.#history = options.history;
     this.#user = options.user;
     this.#runLog = options.runLog;
-    const { self, ensemble, network, runLog } = options;
+    const { self, ensemble, network, runLog, now } = options;
+    const { tickTimeMs, initLimit, syncLimit } = options.timing;
+    this.#strangers = new Strangers(initLimit * tickTimeMs);
     if (ensemble.isAlone) return;
     const onMessage = (from: ServerId, bytes: Uint8Array) => {
       this.step({ kind: 'notification', from, notification: readNotification(bytes) });
     };
     const onUnreachable = (server: ServerId): void => this.step({ kind: 'unreachable', server });
-    this.#elections = new ElectionConnections({ self, ensemble, network, runLog, onMessage, onUnreachable });
+    const onStranger = (): void => this.#user.askForTurn();
+    this.#elections = new ElectionConnections({
+      ...{ self, ensemble, network, runLog, now, silenceMsMax: syncLimit * tickTimeMs },
+      ...{ onStranger, onMessage, onUnreachable },
+    });
   }
 
   get role(): Role | undefined {
@@ -173,11 +183,14 @@ export class Agreement implements QuorumStreamOwner {
   }
 
   nextDeadline(): Millis {
-    return this.#peer.nextDeadline();
+    const ofElections = this.#elections?.nextDeadline() ?? Number.POSITIVE_INFINITY;
+    return Math.min(this.#peer.nextDeadline(), this.#strangers.nextDeadline(), ofElections);
   }
 
   wake(now: Millis): void {
     if (now >= this.#peer.nextDeadline()) this.step({ kind: 'tick' });
+    for (const link of this.#strangers.takeOverdue(now)) this.#links.get(link)?.close('it has not said who it is');
+    this.#elections?.wake(now);
   }
 
   /** Something for another server was written since the last {@link flush}. */
@@ -201,6 +214,7 @@ export class Agreement implements QuorumStreamOwner {
   }
 
   onMessage(link: LinkId, message: QuorumMessage): void {
+    this.#strangers.delete(link);
     this.step({ kind: 'message', link, message });
   }
 
@@ -208,6 +222,7 @@ export class Agreement implements QuorumStreamOwner {
     const stream = this.#links.get(link);
     if (stream === undefined) return;
     this.#links.delete(link);
+    this.#strangers.delete(link);
     this.#written.delete(stream);
     if (this.#toLeader === stream) this.#toLeader = undefined;
     this.#feeds.get(link)?.close();
@@ -249,6 +264,8 @@ export class Agreement implements QuorumStreamOwner {
     const link = this.#peer.nextLink();
     const learner = new QuorumStream(link, this, stream, 'learner', this.#options.now());
     this.#links.set(link, learner);
+    this.#strangers.add(link, this.#options.now());
+    this.#user.askForTurn();
     return learner;
   }
 

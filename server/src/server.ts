@@ -210,14 +210,14 @@ export class Server implements ConnectionOwner, AgreementUser {
     } catch (error) {
       return this.#failToStart(error instanceof Error ? error : new Error(String(error)), started);
     }
+    const timing = { tickTimeMs, initLimit, syncLimit };
     const peer = new QuorumPeer({
-      ...{ self, ensemble, lastZxid, recent, epochs },
+      ...{ self, ensemble, lastZxid, recent, epochs, timing },
       commitLogCount: this.#config.commitLogCount,
       counterMax: this.#options.counterMax,
-      timing: { tickTimeMs, initLimit, syncLimit },
     });
     const agreement = new Agreement({
-      ...{ self, ensemble, peer, network, frameBytesMax },
+      ...{ self, ensemble, peer, timing, network, frameBytesMax },
       history: this.#history,
       disk: snapshotDisk,
       runLog: this.#runLog,

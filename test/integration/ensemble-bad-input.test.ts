@@ -98,6 +98,12 @@ describe('an ensemble of three processes', { timeout: 60_000 }, () => {
     await expectUndisturbed();
   });
 
+  it('ends a connection that brings nothing', async () => {
+    await say(leader.quorumPort, Buffer.alloc(0));
+    await expect.poll(() => leader.output()).toContain('it has not said who it is');
+    await expectUndisturbed();
+  });
+
   it('is not disturbed by a follower that is not in the list: it is told the epoch, and its words count for nothing', async () => {
     const socket = connect({ host: '127.0.0.1', port: leader.quorumPort });
     socket.on('error', () => undefined);

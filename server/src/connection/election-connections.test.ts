@@ -40,6 +40,17 @@ let runLog: FakeRunLog;
 let heard: [from: ServerId, text: string][];
 let unreachable: ServerId[];
 let connections: ElectionConnections;
+let now: number;
+let strangers: number;
+
+const SILENCE_MS = 1000;
+/** What is the same for all of these servers. */
+const surroundings = () => ({
+  ...{ network, runLog, now: () => now, silenceMsMax: SILENCE_MS },
+  onStranger: () => {
+    strangers++;
+  },
+});
 
 /** Server 2 of three. */
 beforeEach(() => {
@@ -47,8 +58,10 @@ beforeEach(() => {
   runLog = new FakeRunLog();
   heard = [];
   unreachable = [];
+  now = 5000;
+  strangers = 0;
   connections = new ElectionConnections({
-    ...{ self: TWO, ensemble: new Ensemble({ members: [1, 2, 3].map(memberOf) }), network, runLog },
+    ...{ ...surroundings(), self: TWO, ensemble: new Ensemble({ members: [1, 2, 3].map(memberOf) }) },
     onMessage: (from, bytes) => heard.push([from, Buffer.from(bytes).toString()]),
     onUnreachable: (server) => unreachable.push(server),
   });
@@ -111,10 +124,9 @@ describe('a server that has something to tell on the election port', () => {
       members: [memberOf(1), { ...memberOf(2), electionAddress: { host: '::1', port: 3002 } }],
     });
     const options = {
+      ...surroundings(),
       self: TWO,
       ensemble,
-      network,
-      runLog,
       onMessage: () => undefined,
       onUnreachable: () => undefined,
     };
@@ -133,6 +145,35 @@ describe('a server that is dialled on the election port', () => {
       [THREE, 'one'],
       [THREE, 'two'],
     ]);
+  });
+
+  it('ends the connection of one that does not say who it is, however slowly it says something else', () => {
+    const [silent, slow] = [network.connect(PORT), network.connect(PORT)];
+    expect(strangers).toBe(2);
+    slow.receive(introduction(3n).subarray(0, 15));
+    now += SILENCE_MS;
+    expect(connections.nextDeadline()).toBe(now);
+    connections.wake(now - 1);
+    expect([silent.end, slow.end]).toEqual([undefined, undefined]);
+    connections.wake(now);
+    expect([silent.end, slow.end]).toEqual(['closed', 'closed']);
+    expect(runLog.lines.filter((line) => line.includes('has not said on the election port'))).toHaveLength(2);
+    expect(connections.nextDeadline()).toBe(Number.POSITIVE_INFINITY);
+  });
+
+  it('waits no longer for who has said who it is, has gone, or can not be understood', () => {
+    const known = come(3n);
+    network.connect(PORT).finish();
+    network.connect(PORT).receive(introduction(3n, 'zk3:3003', -65537n));
+    expect(connections.nextDeadline()).toBe(Number.POSITIVE_INFINITY);
+    connections.wake(now + SILENCE_MS);
+    expect(known.end).toBeUndefined();
+  });
+
+  it('ends the connection of who has not said who it is when this server stops', () => {
+    const silent = network.connect(PORT);
+    connections.close();
+    expect(silent.end).toBe('closed');
   });
 
   it('hears what comes in one piece with the introduction', () => {
@@ -172,7 +213,7 @@ describe('a server that is dialled on the election port', () => {
 
   it('calls back one that is not in its list at the address it has told', () => {
     const ensemble = new Ensemble({ members: [memberOf(1), memberOf(5)] });
-    const options = { ensemble, network, runLog, onMessage: () => undefined, onUnreachable: () => undefined };
+    const options = { ...surroundings(), ensemble, onMessage: () => undefined, onUnreachable: () => undefined };
     const five = new ElectionConnections({ ...options, self: toServerId(5) });
     five.listen({ host: 'zk5', port: 3005 }, () => undefined);
     network.bind();

@@ -7,7 +7,8 @@ import {
   toServerId,
 } from 'zookeeper-protocol-ts';
 import type { Ensemble } from '../ensemble.ts';
-import type { Address, Closeable, Network, RunLog, Stream, StreamHandler } from '../ports.ts';
+import type { Address, Closeable, Millis, Network, RunLog, Stream, StreamHandler } from '../ports.ts';
+import { Strangers } from './strangers.ts';
 
 /** Says of the initial message that it has an id and an address; servers of 3.4 send the id alone. */
 const PROTOCOL_VERSION = -65536n;
@@ -21,6 +22,11 @@ export interface ElectionConnectionsOptions {
   readonly ensemble: Ensemble;
   readonly network: Network;
   readonly runLog: RunLog;
+  readonly now: () => Millis;
+  /** How long a server that has connected may take to introduce itself. */
+  readonly silenceMsMax: Millis;
+  /** Somebody has come who may be silent for too long: {@link ElectionConnections.nextDeadline} may have changed. */
+  readonly onStranger: () => void;
   readonly onMessage: (from: ServerId, bytes: Uint8Array) => void;
   /** The connection with this server has ended by itself, or can't be made. */
   readonly onUnreachable: (server: ServerId) => void;
@@ -38,12 +44,25 @@ export interface ElectionConnectionsOptions {
 export class ElectionConnections {
   readonly #options: ElectionConnectionsOptions;
   readonly #peers = new Map<ServerId, Peer>();
+  readonly #strangers: Strangers<IncomingStream>;
   #listener: Closeable | undefined;
   #nextAnonymous = -1;
   #isClosed = false;
 
   constructor(options: ElectionConnectionsOptions) {
     this.#options = options;
+    this.#strangers = new Strangers(options.silenceMsMax);
+  }
+
+  nextDeadline(): Millis {
+    return this.#strangers.nextDeadline();
+  }
+
+  wake(now: Millis): void {
+    for (const stream of this.#strangers.takeOverdue(now)) {
+      this.#options.runLog.warn(`${stream.remote} has not said on the election port which server it is`);
+      stream.close();
+    }
   }
 
   /** @param listening called once: with null, or with why the port can't be had */
@@ -51,8 +70,16 @@ export class ElectionConnections {
     this.#listener = this.#options.network.listen(address, {
       onListening: () => listening(null),
       onFailure: listening,
-      onStream: (stream) => (this.#isClosed ? undefined : new IncomingStream(stream, this)),
+      onStream: (stream) => this.#onStream(stream),
     });
+  }
+
+  #onStream(stream: Stream): IncomingStream | undefined {
+    if (this.#isClosed) return undefined;
+    const incoming = new IncomingStream(stream, this);
+    this.#strangers.add(incoming, this.#options.now());
+    this.#options.onStranger();
+    return incoming;
   }
 
   /** Tells a server something, now or when it can be reached. */
@@ -67,11 +94,13 @@ export class ElectionConnections {
     this.#isClosed = true;
     this.#listener?.close();
     for (const { stream } of this.#peers.values()) stream?.close();
+    for (const stream of this.#strangers.takeOverdue(Number.POSITIVE_INFINITY)) stream.close();
   }
 
   /** Somebody has introduced itself. @returns whether the stream is kept */
   onIntroduced(stream: IncomingStream, id: bigint, advertised: Address | undefined): ServerId | undefined {
     const { self, runLog } = this.#options;
+    this.#strangers.delete(stream);
     const from = id === ANONYMOUS ? toServerId(this.#nextAnonymous--) : toServerId(Number(id));
     if (from === self) {
       runLog.warn(`${stream.remote} calls itself server ${from}, as this one does`);
@@ -93,6 +122,11 @@ export class ElectionConnections {
 
   onUnreadable({ remote }: ElectionStream, error: MarshallingError): void {
     this.#options.runLog.warn(`connection with ${remote} on the election port ended: unreadable: ${error.message}`);
+  }
+
+  /** It has ended; whether it had introduced itself does not matter here. */
+  onStrangerGone(stream: IncomingStream): void {
+    this.#strangers.delete(stream);
   }
 
   /** The other end has ended it, or the network. */
@@ -257,6 +291,16 @@ class IncomingStream extends ElectionStream {
 
   get peer(): ServerId | undefined {
     return this.#peer;
+  }
+
+  override close(): void {
+    this.connections.onStrangerGone(this);
+    super.close();
+  }
+
+  override onClose(): void {
+    this.connections.onStrangerGone(this);
+    super.onClose();
   }
 
   protected override read(): void {

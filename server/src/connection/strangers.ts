@@ -1,0 +1,40 @@
+import type { Millis } from '../ports.ts';
+
+/**
+ * Who has connected to a port for servers and has not said yet who they are, in the order of their coming. A port scanner, or a
+ * machine that vanished right behind its connection, is not waited for for ever (the original's `setSoTimeout` on both ports).
+ */
+export class Strangers<T> {
+  readonly #silenceMsMax: Millis;
+  /** Until when each is waited for: all as long, so the first is the next. */
+  readonly #until = new Map<T, Millis>();
+
+  constructor(silenceMsMax: Millis) {
+    this.#silenceMsMax = silenceMsMax;
+  }
+
+  add(stranger: T, now: Millis): void {
+    this.#until.set(stranger, now + this.#silenceMsMax);
+  }
+
+  /** It has said who it is, or has gone. */
+  delete(stranger: T): void {
+    this.#until.delete(stranger);
+  }
+
+  nextDeadline(): Millis {
+    for (const until of this.#until.values()) return until;
+    return Number.POSITIVE_INFINITY;
+  }
+
+  /** Takes out those who were silent for too long. */
+  takeOverdue(now: Millis): T[] {
+    const overdue: T[] = [];
+    for (const [stranger, until] of this.#until) {
+      if (now < until) break;
+      this.#until.delete(stranger);
+      overdue.push(stranger);
+    }
+    return overdue;
+  }
+}
