@@ -413,7 +413,9 @@ export class Agreement implements QuorumStreamOwner {
     if (!this.#history.goesBackTo(after)) {
       // Better to come again, when the leader sends a snapshot or others have the longer history, than to be left with nothing.
       this.step({ kind: 'snapshotLost' });
-      return this.#toLeader?.close(`the history can't be cut behind ${toHex(after)}: it begins with a later snapshot`);
+      return this.#toLeader?.close(
+        `the history can't be cut behind ${toHex(after)}: that is not a part of it, or only of a snapshot`,
+      );
     }
     this.#history.truncate(after, () => this.step({ kind: 'truncated', zxid: after }));
     this.#regulate();

@@ -126,6 +126,16 @@ describe('a history that is cut', () => {
     expect(folder.recovered().lastZxid).toBe(5n);
   });
 
+  it('loses later logs from the end on, each durably before the next, and before the one is cut that is left', () => {
+    const folder = new Folder([logOf(1, 3), logOf(4, 6), logOf(7, 9)]);
+    expect(cut(folder, 2)).toBeNull();
+    const said = folder.operations.filter(({ kind }) => kind !== 'open').map(({ kind, name }) => `${kind} ${name}`);
+    expect(said.slice(said.indexOf('remove log.7'))).toEqual([
+      ...['remove log.7', 'syncDirectory memory', 'remove log.4', 'syncDirectory memory'],
+      ...['truncate log.1', 'sync log.1', 'syncDirectory memory'],
+    ]);
+  });
+
   it.each([
     ['where a log ends', 3, ['log.1']],
     ['where it ends anyway', 6, ['log.1', 'log.4']],
@@ -231,9 +241,11 @@ describe("a leader's snapshot that replaces a history", () => {
     expect(said.indexOf('sync unfinished-snapshot.14')).toBeGreaterThan(
       said.lastIndexOf('write unfinished-snapshot.14'),
     );
-    expect(said.slice(named + 1, named + 3)).toEqual(['syncDirectory memory', 'remove log.4']);
+    expect(said.slice(named + 1, named + 6)).toEqual([
+      ...['syncDirectory memory', 'remove log.4', 'syncDirectory memory', 'remove log.1', 'syncDirectory memory'],
+    ]);
     expect(said.slice(0, named).filter((line) => line.startsWith('remove'))).toEqual(['remove txnlog-synced']);
-    expect(said.slice(-2)).toEqual(['syncDirectory memory', 'syncDirectory memory']);
+    expect(said.at(-1)).toBe('syncDirectory memory');
   });
 
   it('changes nothing when it does not arrive whole', () => {
@@ -296,5 +308,16 @@ describe('a folder goes back', () => {
   it('to the beginning with a log from there on', () => {
     expect(goesBack(0, snapshotAt(5), logOf(1, 7))).toBe(true);
     expect(goesBack(3, snapshotAt(5), logOf(2, 7))).toBe(false);
+  });
+
+  it('to what its logs have behind a snapshot, or from the beginning', () => {
+    expect(goesBack(6, snapshotAt(2), snapshotAt(5), logOf(3, 7))).toBe(true);
+    expect(goesBack(2, logOf(1, 7))).toBe(true);
+    expect(goesBack(8, logOf(1, 7))).toBe(false);
+  });
+
+  it('to nothing between what a crash has left and the snapshot that was taking its place', () => {
+    const leftOver = [snapshotAt(2), logOf(3, 5), snapshotAt(9)];
+    expect([4, 5, 6, 8, 9].map((zxid) => goesBack(zxid, ...leftOver))).toEqual([true, true, false, false, true]);
   });
 });

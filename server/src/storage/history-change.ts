@@ -1,4 +1,4 @@
-import { JuteWriter, toHex, toZxid, type Zxid } from 'zookeeper-protocol-ts';
+import { JuteWriter, toHex, toZxid, ZERO_ZXID, type Zxid } from 'zookeeper-protocol-ts';
 import type { Disk, DiskFile, Done } from '../ports.ts';
 import { ADLER32_EMPTY, adler32 } from './adler32.ts';
 import { logsFrom, logsInOrder } from './log-replay.ts';
@@ -32,14 +32,30 @@ export interface Folders {
 }
 
 /**
- * Whether the files go back so far. Before a snapshot that came from a leader there is nothing: cut behind an earlier transaction,
- * nothing would be left of the history.
+ * Whether the files have the history up to `zxid`, so that it can be cut there. Before a snapshot that came from a leader there is
+ * nothing, or what a crash has left of the history before it: cut there, something else would be left.
+ * @throws StorageError when the log that should have the transaction can't be read
  */
 export function goesBackTo({ logDisk, snapshotDisk }: Folders, zxid: Zxid): boolean {
-  const oldest = snapshotsIn(snapshotDisk.list()).at(-1);
-  if (oldest !== undefined && oldest.zxid <= zxid) return true;
-  const [first] = logsInOrder(logDisk.list());
-  return first === logName(FIRST_ZXID);
+  const snapshots = snapshotsIn(snapshotDisk.list());
+  if (snapshots.some((snapshot) => snapshot.zxid === zxid)) return true;
+  const logs = logsInOrder(logDisk.list());
+  const [first] = logs;
+  const isFromTheBeginning = first === logName(FIRST_ZXID);
+  if (zxid === ZERO_ZXID) return isFromTheBeginning;
+  if (!isFromTheBeginning && !snapshots.some((snapshot) => snapshot.zxid < zxid)) return false;
+  const [log] = logsFrom(logs, zxid);
+  return log !== undefined && hasTransaction(logDisk, log, zxid);
+}
+
+function hasTransaction(disk: Disk, log: string, wanted: Zxid): boolean {
+  const file = disk.open(log);
+  try {
+    for (const { zxid } of readTxnLog(file, log)) if (zxid === wanted) return true;
+    return false;
+  } finally {
+    file.close();
+  }
 }
 
 /** Drops all transactions behind `after`, to which the files {@link goesBackTo go back}. @param done called when that is durable */
@@ -47,7 +63,6 @@ export function truncateHistory({ logDisk, snapshotDisk }: Folders, after: Zxid,
   const logs = logsInOrder(logDisk.list());
   const [first, ...later] = logsFrom(logs, after);
   const snapshots = snapshotsIn(snapshotDisk.list()).filter(({ zxid }) => zxid > after);
-  // From the end on: each step leaves a whole history.
   const steps: Step[] = [
     ...forgetMark(logDisk),
     ...snapshots.map(
@@ -56,16 +71,16 @@ export function truncateHistory({ logDisk, snapshotDisk }: Folders, after: Zxid,
           snapshotDisk.remove(name, next),
     ),
     (next) => snapshotDisk.syncDirectory(next),
-    ...later.reverse().map(
-      (name): Step =>
-        (next) =>
-          logDisk.remove(name, next),
-    ),
+    ...removeFromTheEnd(logDisk, later),
   ];
   if (first !== undefined) steps.push((next) => cutLog(logDisk, first, after, next));
   steps.push((next) => logDisk.syncDirectory(next));
   inOrder(steps, done);
 }
+
+/** One durably before the other: whatever a crash leaves of them follows what stands before them. */
+const removeFromTheEnd = (disk: Disk, logs: readonly string[]): Step[] =>
+  logs.toReversed().flatMap((name): Step[] => [(next) => disk.remove(name, next), (next) => disk.syncDirectory(next)]);
 
 const FIRST_ZXID = toZxid(1n);
 
@@ -239,20 +254,13 @@ export class ReceivedSnapshot {
           snapshotDisk.rename(unfinishedSnapshotName(this.#zxid), name, next);
         },
         (next) => snapshotDisk.syncDirectory(next),
-        ...logsInOrder(logDisk.list())
-          .reverse()
-          .map(
-            (log): Step =>
-              (next) =>
-                logDisk.remove(log, next),
-          ),
+        ...removeFromTheEnd(logDisk, logsInOrder(logDisk.list())),
         ...[...former.map((snapshot) => snapshot.name), ...unfinished].map(
           (other): Step =>
             (next) =>
               snapshotDisk.remove(other, next),
         ),
         (next) => snapshotDisk.syncDirectory(next),
-        (next) => logDisk.syncDirectory(next),
       ],
       done,
     );

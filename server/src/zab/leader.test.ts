@@ -179,6 +179,18 @@ describe('a leader in synchronization', () => {
     expect(saidOn(started.leader.onHistorySent(link(4), 0), 4).map(({ kind }) => kind)).toEqual(['newLeader']);
   });
 
+  it('replaces the history of one that comes again with the end that it was told to cut', () => {
+    const started = synchronizing();
+    started.introduce(3);
+    expect(saidOn(started.accept(3, zxid(1, 9), 0), 3)[0]).toEqual({ kind: 'trunc', zxid: zxid(1, 5) });
+    started.leader.onLinkClosed(link(3));
+    started.introduce(3);
+    expect(started.accept(3, zxid(1, 9), 0)).toEqual([
+      { kind: 'send', link: 3, message: { kind: 'snap', zxid: zxid(1, 5) } },
+      { kind: 'sendSnapshot', link: 3 },
+    ]);
+  });
+
   it('sends proposals with their commits to a learner that lacks them', () => {
     const started = established();
     for (const counter of [1, 2]) {
@@ -319,6 +331,19 @@ describe('a leader with a learner that is far behind', () => {
         ? { kind: 'sendSnapshot', link: 3 }
         : { kind: 'sendLog', link: 3, after: zxid(1, 6), upTo: zxid(2, 20) },
     );
+  });
+
+  it('replaces a history that could not be cut where the log says', () => {
+    const started = withHistory(20);
+    const place = { last: zxid(1, 6), next: zxid(1, 8) };
+    const [first, second] = [3, 3].map((id) => {
+      started.introduce(id);
+      started.accept(id, zxid(1, 7), 1);
+      const outputs = started.leader.onLogSearched(link(id), place, 0);
+      started.leader.onLinkClosed(link(id));
+      return saidOn(outputs, id)[0]?.kind;
+    });
+    expect([first, second]).toEqual(['trunc', 'snap']);
   });
 
   it('sends what was delivered during a snapshot behind it, from the log if it is no more at hand', () => {

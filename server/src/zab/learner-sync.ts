@@ -1,8 +1,9 @@
-import { counterOf, epochOf } from 'zookeeper-protocol-ts';
+import { counterOf, epochOf, type ServerId, type Zxid } from 'zookeeper-protocol-ts';
 import { assert } from '../invariant.ts';
 import { type LinkId, type LogPlace, type Output, send } from './contract.ts';
 import type { History } from './history.ts';
 import type { LearnerProgress } from './learner-progress.ts';
+import type { QuorumMessage } from './messages.ts';
 import type { Proposal } from './proposal.ts';
 
 /**
@@ -15,6 +16,8 @@ import type { Proposal } from './proposal.ts';
  */
 export class LearnerSync {
   readonly #history: History;
+  /** Where the histories of those ended that were told to cut them. */
+  readonly #cut = new Map<ServerId, Zxid>();
 
   constructor(history: History) {
     this.#history = history;
@@ -27,26 +30,37 @@ export class LearnerSync {
     switch (sync.kind) {
       case 'snap':
         return this.#sendSnapshot(learner);
+      case 'trunc':
+        if (this.#hasCutInVain(learner)) return this.#sendSnapshot(learner);
+        break;
       case 'older':
         learner.phase = 'searching';
         return [{ kind: 'searchLog', link, zxid: lastZxid, upTo: this.#history.lastReadable }];
-      default:
-        learner.phase = 'syncing';
-        return [send(link, { kind: sync.kind, zxid: sync.zxid }), ...committed(link, sync.proposals)];
     }
+    learner.phase = 'syncing';
+    return [send(link, { kind: sync.kind, zxid: sync.zxid }), ...committed(link, sync.proposals)];
+  }
+
+  /** It comes with the same end again: what has to go is in its snapshot, or it would not come any further with any other cut. */
+  #hasCutInVain({ id, lastZxid }: LearnerProgress): boolean {
+    const isAgain = this.#cut.get(id) === lastZxid;
+    this.#cut.set(id, lastZxid);
+    return isAgain;
   }
 
   onLogSearched(learner: LearnerProgress, place: LogPlace | undefined): Output[] {
     if (place === undefined) return this.#sendSnapshot(learner);
     const { link, lastZxid } = learner;
+    const isCut = place.last !== lastZxid && counterOf(lastZxid) !== 0;
+    // It may have been cut in the middle of an epoch; of one that is over nobody knows how much of it was agreed on.
+    if (isCut && (epochOf(place.next) !== epochOf(lastZxid) || this.#hasCutInVain(learner)))
+      return this.#sendSnapshot(learner);
     learner.phase = 'behind';
     learner.lastZxid = place.last;
-    if (place.last === lastZxid || counterOf(lastZxid) === 0) {
-      return [send(link, { kind: 'diff', zxid: this.#history.lastDelivered }), ...this.#sendMissing(learner)];
-    }
-    // It may have been cut in the middle of an epoch; of one that is over nobody knows how much of it was agreed on.
-    if (epochOf(place.next) !== epochOf(lastZxid)) return this.#sendSnapshot(learner);
-    return [send(link, { kind: 'trunc', zxid: place.last }), ...this.#sendMissing(learner)];
+    const message: QuorumMessage = isCut
+      ? { kind: 'trunc', zxid: place.last }
+      : { kind: 'diff', zxid: this.#history.lastDelivered };
+    return [send(link, message), ...this.#sendMissing(learner)];
   }
 
   onHistorySent(learner: LearnerProgress): Output[] {
