@@ -52,23 +52,19 @@ class Subject {
     return subject;
   }
 
-  async #member(role: Role): Promise<EnsembleMember> {
+  async member(role: Role): Promise<EnsembleMember> {
     for (const member of this.ensemble.members) if ((await member.mode()) === role) return member;
     throw new Error(`there is no ${role}`);
   }
 
-  /** A command of the AdminServer, answered by who has this role. */
-  async command(role: Role, name: string): Promise<string> {
-    return this.commandOf(await this.#member(role), name);
-  }
-
+  /** A command of the AdminServer. */
   async commandOf({ id }: EnsembleMember, name: string): Promise<string> {
     const response = await fetch(`http://127.0.0.1:${this.#adminPorts[id - 1]}/commands/${name}`);
     return response.text();
   }
 
   async word(role: Role, word: string): Promise<string> {
-    return (await this.#member(role)).ask(word);
+    return (await this.member(role)).ask(word);
   }
 }
 
@@ -98,8 +94,11 @@ describe.skipIf(missing !== undefined)('in an ensemble', () => {
   test.each(
     ROLES.flatMap((role) => ['zabstate', 'observers', 'leader', 'voting_view'].map((name) => [name, role] as const)),
   )('the command %s of a %s has the fields, order and form of the original', async (name, role) => {
-    const theirs = await subjects.apache.command(role, name);
-    expect(shape(await subjects.ours.command(role, name))).toBe(shape(theirs));
+    const asked = await subjects.apache.member(role);
+    const theirs = await subjects.apache.commandOf(asked, name);
+    // Of all client addresses it tells the one of whoever is asked; who leads is not the same in both when a server was slow to start.
+    const own = name === 'voting_view' ? subjects.ours.ensemble.member(asked.id) : await subjects.ours.member(role);
+    expect(shape(await subjects.ours.commandOf(own, name))).toBe(shape(theirs));
   });
 
   test.each(ROLES)('mntr of a %s has no name that the original has not, and all about the ensemble', async (role) => {
