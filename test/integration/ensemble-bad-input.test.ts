@@ -7,7 +7,15 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { JuteWriter, QuorumPacketType, quorumPacket, toZxid } from 'zookeeper-protocol-ts';
+import {
+  JuteWriter,
+  LEARNER_PROTOCOL_VERSION,
+  learnerInfo,
+  QuorumPacketType,
+  quorumPacket,
+  toServerId,
+  toZxid,
+} from 'zookeeper-protocol-ts';
 import { connectThrough, expectOneTree } from './ensemble-checks.fixture.ts';
 import { type EnsembleMember, EnsembleOfProcesses, ours, settingsWith } from './ensemble-processes.fixture.ts';
 
@@ -40,12 +48,14 @@ const packet = (type: number, data: Uint8Array | null = null): Buffer =>
     quorumPacket.write(writer, { type: type as QuorumPacketType, zxid: toZxid(0n), data, authinfo: null }),
   );
 
-const learnerInfo = (id: number): Buffer =>
-  written((writer) => {
-    writer.writeLongFromNumber(id);
-    writer.writeInt(0x10000);
-    writer.writeLong(0n);
-  });
+const infoOf = (id: number): Buffer =>
+  written((writer) =>
+    learnerInfo.write(writer, {
+      serverId: toServerId(id),
+      protocolVersion: LEARNER_PROTOCOL_VERSION,
+      configVersion: 0n,
+    }),
+  );
 
 const HTTP = Buffer.from('GET / HTTP/1.1\r\nHost: zookeeper\r\n\r\n');
 
@@ -107,7 +117,7 @@ describe('an ensemble of three processes', { timeout: 60_000 }, () => {
   it('is not disturbed by a follower that is not in the list: it is told the epoch, and its words count for nothing', async () => {
     const socket = connect({ host: '127.0.0.1', port: leader.quorumPort });
     socket.on('error', () => undefined);
-    socket.write(packet(QuorumPacketType.FOLLOWERINFO, learnerInfo(9)));
+    socket.write(packet(QuorumPacketType.FOLLOWERINFO, infoOf(9)));
     const [told] = (await once(socket, 'data')) as [Buffer];
     expect(told.readInt32BE(0)).toBe(QuorumPacketType.LEADERINFO);
     // It acknowledges what it was never sent.
