@@ -191,7 +191,7 @@ export class ClientSessions {
       metrics.counters.stale_sessions_expired++;
       ask(OpCode.closeSession, sessionId);
     }
-    for (const connection of this.#connections.overdue(now)) {
+    for (const connection of this.#connections.takeOverdue(now)) {
       metrics.counters.sessionless_connections_expired++;
       connection.close(`no session within ${config.sessionlessTimeoutMs} ms`);
     }

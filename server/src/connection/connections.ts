@@ -2,6 +2,7 @@ import type { SessionId } from 'zookeeper-protocol-ts';
 import { assert } from '../invariant.ts';
 import type { Millis } from '../ports.ts';
 import type { ClientConnection } from './client-connection.ts';
+import { Strangers } from './strangers.ts';
 
 export interface ConnectionLimits {
   /** From one address; 0 for any number. */
@@ -27,19 +28,21 @@ export class Connections implements Iterable<ClientConnection> {
   readonly #open = new Set<ClientConnection>();
   readonly #countFrom = new Map<string, number>();
   readonly #bySession = new Map<SessionId, ClientConnection>();
-  /** Those without a session, oldest first, and until when they have to have one. */
-  readonly #sessionless = new Map<ClientConnection, Millis>();
+  /** Those without a session. */
+  readonly #sessionless: Strangers<ClientConnection>;
 
   constructor(limits: ConnectionLimits) {
     this.#limits = limits;
+    this.#sessionless = new Strangers(limits.sessionlessTimeoutMs);
   }
 
   get size(): number {
     return this.#open.size;
   }
 
+  /** Those without a session, oldest first, and until when they have to have one. */
   get sessionless(): ReadonlyMap<ClientConnection, Millis> {
-    return this.#sessionless;
+    return this.#sessionless.until;
   }
 
   [Symbol.iterator](): Iterator<ClientConnection> {
@@ -64,7 +67,7 @@ export class Connections implements Iterable<ClientConnection> {
     const from = connection.remoteHost;
     this.#countFrom.set(from, (this.#countFrom.get(from) ?? 0) + 1);
     this.#open.add(connection);
-    this.#sessionless.set(connection, now + this.#limits.sessionlessTimeoutMs);
+    this.#sessionless.add(connection, now);
   }
 
   /** @param sessionId the session that it served, or 0 */
@@ -94,18 +97,12 @@ export class Connections implements Iterable<ClientConnection> {
 
   /** When the first connection without a session has to have one; Infinity if all have. */
   nextDeadline(): Millis {
-    for (const deadline of this.#sessionless.values()) return deadline;
-    return Number.POSITIVE_INFINITY;
+    return this.#sessionless.nextDeadline();
   }
 
-  /** Those that have no session although their time is up. */
-  overdue(now: Millis): ClientConnection[] {
-    const overdue: ClientConnection[] = [];
-    for (const [connection, deadline] of this.#sessionless) {
-      if (deadline > now) break;
-      overdue.push(connection);
-    }
-    return overdue;
+  /** Takes out those that have no session although their time is up: they are to be closed. */
+  takeOverdue(now: Millis): ClientConnection[] {
+    return this.#sessionless.takeOverdue(now);
   }
 
   /** Ends all. */

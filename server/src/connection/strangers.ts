@@ -1,8 +1,9 @@
 import type { Millis } from '../ports.ts';
 
 /**
- * Who has connected to a port for servers and has not said yet who they are, in the order of their coming. A port scanner, or a
- * machine that vanished right behind its connection, is not waited for for ever (the original's `setSoTimeout` on both ports).
+ * Who has connected and has not said yet who they are, or of which session, in the order of their coming. A port scanner, or a machine
+ * that vanished right behind its connection, is not waited for for ever (the original's `nio.sessionlessCnxnTimeout` for clients,
+ * `setSoTimeout` on both ports for servers).
  */
 export class Strangers<T> {
   readonly #silenceMsMax: Millis;
@@ -22,6 +23,11 @@ export class Strangers<T> {
     this.#until.delete(stranger);
   }
 
+  get until(): ReadonlyMap<T, Millis> {
+    return this.#until;
+  }
+
+  /** Infinity if there is nobody to wait for. */
   nextDeadline(): Millis {
     for (const until of this.#until.values()) return until;
     return Number.POSITIVE_INFINITY;
